@@ -1,0 +1,153 @@
+"""Amounts, numbers, dates and names as French people write them: writing first, reading below.
+
+Typography: U+202F between thousands, decimal comma, U+00A0 before € and %, the true minus sign.
+Years, pages and codes are never grouped: write them with `str`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import re
+import unicodedata
+from collections.abc import Iterable
+
+THIN = "\u202f"  # between thousands, and before ; : ! ? »
+SOLID = "\u00a0"  # before € and %
+MINUS = "\u2212"
+NOTHING = "–"  # a missing value in a table
+
+MONTHS = "janvier février mars avril mai juin juillet août septembre octobre novembre décembre".split()
+
+
+# --- Writing -----------------------------------------------------------------------------------
+
+
+def number(value: float | None, decimals: int | None = None) -> str:
+    """The number as French people write it: « 1 234,5 »; a missing value is « – ».
+
+    Without `decimals`, whole numbers have none and others at most two.
+    """
+    if value is None or math.isnan(value):
+        return NOTHING
+    if decimals is None:
+        decimals = 0 if abs(value - round(value)) < 0.005 else 2
+    text = f"{abs(value):,.{decimals}f}".replace(",", THIN).replace(".", ",")
+    negative = value < 0 and any(digit in "123456789" for digit in text)
+    return (MINUS if negative else "") + text
+
+
+def euros(value: float | None, decimals: int | None = None) -> str:
+    """The amount in euros: « 59 827 € », with cents only when there are some."""
+    text = number(value, decimals if decimals is not None else _cents(value))
+    return text if text == NOTHING else f"{text}{SOLID}€"
+
+
+def _cents(value: float | None) -> int:
+    """Two decimals as soon as the amount has cents, none otherwise."""
+    if value is None or math.isnan(value):
+        return 0
+    return 0 if abs(value - round(value)) < 0.005 else 2
+
+
+def percent(share: float | None, decimals: int = 0) -> str:
+    """The share (0 to 1) in per cent: 0.8505 gives « 85 % », or « 85,05 % » with two decimals."""
+    if share is None or math.isnan(share):
+        return NOTHING
+    return f"{number(share * 100, decimals)}{SOLID}%"
+
+
+def signed(text: str) -> str:
+    """A written number with its sign always shown: « +12 € », « −3 € »."""
+    return text if text.startswith((MINUS, NOTHING)) else f"+{text}"
+
+
+_INVARIABLE_ENDINGS = ("s", "x", "z")
+
+
+def plural(count: float, singular: str, plural_form: str | None = None) -> str:
+    """The noun group agreed with its number, without the number (in French, 0 and 1 are singular)."""
+    if abs(count) < 2:
+        return singular
+    return (
+        plural_form
+        if plural_form is not None
+        else " ".join(_plural_word(word) for word in singular.split(" "))
+    )
+
+
+def _plural_word(word: str) -> str:
+    """A regular French plural; -al and -eau nouns are given by the caller when they differ."""
+    if word in {"de", "du", "d'", "à", "en", "par", "au", "sur"} or word.endswith(_INVARIABLE_ENDINGS):
+        return word
+    return word + ("x" if word.endswith(("eau", "eu")) else "s")
+
+
+def counted(count: float, singular: str, plural_form: str | None = None, *, feminine: bool = False) -> str:
+    """The number and its noun: « 3 projets », « aucun projet », « aucune action »."""
+    if count == 0:
+        return f"{'aucune' if feminine else 'aucun'} {singular}"
+    return f"{number(count)}{SOLID}{plural(count, singular, plural_form)}"
+
+
+def listing(items: Iterable[object], last: str = "et") -> str:
+    """The items in a sentence: « a, b et c »; nothing gives an empty text."""
+    texts = [str(item) for item in items]
+    if len(texts) < 2:
+        return "".join(texts)
+    return f"{', '.join(texts[:-1])} {last} {texts[-1]}"
+
+
+def elided(word: str, following: str) -> str:
+    """« de » or « le » before the next word: « d'Anstaing », « de Lille », « l'axe »."""
+    bare = strip_accents(following.strip("«  ")).lower()
+    if bare[:1] in tuple("aeiouy") or (bare[:1] == "h" and bare.split(" ")[0].split("-")[0] in _MUTE_H):
+        return word[:-1] + "'" + following
+    return f"{word} {following}"
+
+
+_MUTE_H = {"habitant", "habitants", "hôtel", "hotel", "histoire", "homme", "hommes", "humain", "habitat"}
+
+
+def of(name: str) -> str:
+    """« de » with its contractions: « de la Ville de Lille », « du Forum », « d'Anstaing », « des Villes »."""
+    for article, contracted in (("le ", "du "), ("les ", "des ")):
+        if name.lower().startswith(article):
+            return contracted + name[len(article) :]
+    return elided("de", name)
+
+
+def day(date: dt.date) -> str:
+    """The date in full: « 1er novembre 2014 »."""
+    number_of_day = "1er" if date.day == 1 else str(date.day)
+    return f"{number_of_day} {MONTHS[date.month - 1]} {date.year}"
+
+
+def sentence_case(text: str) -> str:
+    """The text with a capital first letter and the rest untouched."""
+    return text[:1].upper() + text[1:]
+
+
+def typographic(text: str) -> str:
+    """The text with French spaces before ; : ! ? » and after «, and curly apostrophes."""
+    text = re.sub(r"[ \u00a0]+([;!?»])", THIN + r"\1", text)
+    text = re.sub(r"[ \u00a0]+:", SOLID + ":", text)
+    text = re.sub(r"«[ \u00a0]+", "«" + THIN, text)
+    return re.sub(r"(?<=\w)'(?=\w)", "’", text)
+
+
+def strip_accents(text: str) -> str:
+    """The text without its accents, ligatures opened (« œuvre » → « oeuvre »)."""
+    opened = text.replace("œ", "oe").replace("Œ", "OE").replace("æ", "ae").replace("Æ", "AE")
+    return "".join(c for c in unicodedata.normalize("NFD", opened) if not unicodedata.combining(c))
+
+
+def slug(text: str) -> str:
+    """A file name for the text: lower case letters, digits and hyphens, nothing else, never empty."""
+    bare = re.sub(r"[^a-z0-9]+", "-", strip_accents(text).lower()).strip("-")
+    return bare[:80].rstrip("-") or "sans-nom"
+
+
+def nfc(text: str) -> str:
+    """The text with composed accents: « é » is one character, so that equal words are equal keys."""
+    return unicodedata.normalize("NFC", text)
