@@ -17,7 +17,20 @@ SOLID = "\u00a0"  # before € and %
 MINUS = "\u2212"
 NOTHING = "–"  # a missing value in a table
 
-MONTHS = "janvier février mars avril mai juin juillet août septembre octobre novembre décembre".split()
+MONTHS = (
+    "janvier",
+    "février",
+    "mars",
+    "avril",
+    "mai",
+    "juin",
+    "juillet",
+    "août",
+    "septembre",
+    "octobre",
+    "novembre",
+    "décembre",
+)
 
 
 # --- Writing -----------------------------------------------------------------------------------
@@ -100,17 +113,33 @@ def listing(items: Iterable[object], last: str = "et") -> str:
 
 def elided(word: str, following: str) -> str:
     """« de » or « le » before the next word: « d'Anstaing », « de Lille », « l'axe »."""
-    bare = strip_accents(following.strip("«  ")).lower()
+    bare = strip_accents(following.lstrip("« " + SOLID + THIN)).lower()
     if bare[:1] in tuple("aeiouy") or (bare[:1] == "h" and bare.split(" ")[0].split("-")[0] in _MUTE_H):
         return word[:-1] + "'" + following
     return f"{word} {following}"
 
 
-_MUTE_H = {"habitant", "habitants", "hôtel", "hotel", "histoire", "homme", "hommes", "humain", "habitat"}
+_MUTE_H = {  # words and communes whose h is mute; « Hem » is not among them
+    "habitant",
+    "habitants",
+    "habitat",
+    "hotel",
+    "histoire",
+    "homme",
+    "hommes",
+    "humain",
+    "halluin",
+    "hantay",
+    "haubourdin",
+    "hellemmes",
+    "herlies",
+    "houplin",
+    "houplines",
+}
 
 
 def of(name: str) -> str:
-    """« de » with its contractions: « de la Ville de Lille », « du Forum », « d'Anstaing », « des Villes »."""
+    """« de » with its contractions: « de la Ville », « du Forum », « d'Anstaing », « des Villes »."""
     for article, contracted in (("le ", "du "), ("les ", "des ")):
         if name.lower().startswith(article):
             return contracted + name[len(article) :]
