@@ -225,3 +225,17 @@ def labels(names: list[str]) -> dict[str, str]:
     """The French label of each column name known to any tidy table."""
     known = {column.name: column.label for table in TABLES.values() for column in table.columns}
     return {name: known[name] for name in names if name in known}
+
+
+def dictionary() -> str:
+    """The data dictionary in Markdown, one table per tidy table (`make dictionary` puts it in the README)."""
+    parts = []
+    for table in TABLES.values():
+        parts += [f"**{table.name}**, {table.label.lower()}. {table.meaning}", ""]
+        parts += ["| column | type | unit | label | meaning |", "|---|---|---|---|---|"]
+        parts += [
+            f"| `{column.name}` | {column.dtype} | {column.unit} | {column.label} | {column.meaning} |"
+            for column in table.columns
+        ]
+        parts.append("")
+    return "\n".join(parts).rstrip("\n")
