@@ -1,0 +1,59 @@
+"""Scenarios 2015-2020: inputs, equations written once, what they give, criteria, the offline explorer page.
+
+from ess_analysis.scenarios import exploration, inputs
+known = inputs.read_inputs("data/raw")
+exploration.scenarios(known, {"tau": 0.5}, draws=1000)     # option, year, indicator, value, unit, low, high
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ess_analysis.scenarios.inputs import Inputs
+
+
+def command(options: argparse.Namespace) -> int:
+    """What `ess scenarios` prints: tidy records (csv, json), or a summary to read (table)."""
+    from ess_analysis import terminal
+    from ess_analysis.scenarios import exploration
+    from ess_analysis.scenarios.inputs import read_inputs
+
+    inputs = read_inputs(options.data)
+    if options.switch:
+        frame = exploration.switching(inputs, options.switch, options.set)
+        if options.format == "table":
+            frame = exploration.switching_told(inputs, frame)
+    elif options.format == "table":
+        frame = exploration.summary(inputs, options.set, draws=options.draws)
+    else:
+        frame = exploration.scenarios(inputs, options.set, draws=options.draws)
+    print(terminal.rendered(frame, options.format))
+    _notes(inputs, options)
+    return 0
+
+
+def _notes(inputs: Inputs, options: argparse.Namespace) -> None:
+    """What a reader must know about these figures, on the error output so that records stay clean."""
+    from ess_analysis.scenarios import equations, exploration
+    from ess_analysis.scenarios.settings import settings
+
+    run = equations.simulate(settings(inputs, options.set))
+    said = [*inputs.remarks, *exploration.impossibilities(run)]
+    if options.draws:
+        said.append(
+            f"Fourchettes : neuf tirages sur dix, {options.draws} tirages, graine {exploration.SEED}."
+        )
+    if options.format == "table":
+        said.append(exploration.RESTS_ON)
+    for sentence in said:
+        print(sentence, file=sys.stderr)
+
+
+def explore(options: argparse.Namespace) -> int:
+    """The exit code of JupyterLab, or of Voilà with --app, opened on the scenarios notebook."""
+    from ess_analysis.scenarios import panels
+
+    return panels.opened(options.data, app=options.app)

@@ -1,0 +1,435 @@
+"""What the scenarios give: central run, ranges, what blocks, switching values, sensitivities.
+
+Everything starts from a mapping of input values (`settings.settings`) and goes through `equations.simulate`.
+Decisions are never drawn: they take the value set. Assumptions not set are drawn inside their bounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from scipy.optimize import brentq
+from scipy.stats import qmc
+
+from ess_analysis import french
+from ess_analysis.errors import DataError
+from ess_analysis.scenarios.equations import BLOCKS, INDICATORS, OPTIONS, YEARS, simulate
+from ess_analysis.scenarios.inputs import Input, Inputs
+from ess_analysis.scenarios.settings import changed_names, find, settings
+
+SEED = 2015
+LOW, HIGH = 0.05, 0.95  # the range shown leaves out one draw in twenty on each side
+HEADLINES = ("N_sum", "C", "W_mean", "lille_share", "unused_sum")  # read in the last year
+
+
+# --- Central run and ranges ----------------------------------------------------------------------
+
+
+def scenarios(
+    inputs: Inputs, changes: Mapping[str, Any] | Iterable[str] = (), *, draws: int = 0, seed: int = SEED
+) -> pd.DataFrame:
+    """One row per option, year and indicator: option, year, indicator, value, unit (low, high).
+
+    `value` is at the settings; with draws, `low` and `high` hold nine draws in ten (Latin hypercube over the
+    assumptions not set). `block` is 1 projects, 2 staff, 3 money; indicators in `_sum` cumulate since 2015.
+    """
+    values, drawn = settings(inputs, changes), _drawn(inputs, changes)
+    run = simulate(values)
+    names = list(INDICATORS)
+    index = pd.MultiIndex.from_product([OPTIONS, YEARS, names], names=["option", "year", "indicator"])
+    stacked = np.stack([run[name][:, :, 0] for name in names], axis=-1)
+    frame = pd.DataFrame({"value": stacked.reshape(-1)}, index=index).reset_index()
+    frame["unit"] = frame["indicator"].map({name: INDICATORS[name].unit for name in names})
+    if draws:
+        many = simulate(values | sample(drawn, draws, seed))
+        for column, share in (("low", LOW), ("high", HIGH)):
+            stacked = np.stack([np.quantile(many[name], share, axis=-1) for name in names], axis=-1)
+            frame[column] = stacked.reshape(-1)
+    return frame
+
+
+def headline(values: Mapping[str, Any], indicator: str, option: str) -> np.ndarray:
+    """The indicator of an option in the last year, one value per draw."""
+    return simulate(values)[indicator][OPTIONS.index(option), -1]
+
+
+def _drawn(inputs: Inputs, changes: Mapping[str, Any] | Iterable[str] = ()) -> list[Input]:
+    """The assumptions left to draw: neither fixed, nor set, nor a choice between readings."""
+    done = changed_names(inputs, changes)
+    return [one for one in inputs.panel("assumption") if one.id not in done and not one.choices]
+
+
+def sample(drawn: Sequence[Input], draws: int, seed: int = SEED) -> dict[str, np.ndarray]:
+    """Latin hypercube draws of the inputs, triangular between their bounds, most often near the centre."""
+    if draws < 1:
+        raise DataError(
+            "Le nombre de tirages doit être positif.", seen=[draws], todo="par exemple --draws 1000."
+        )
+    if not drawn:
+        return {}
+    unit = qmc.LatinHypercube(len(drawn), seed=seed).random(draws)
+    return {one.id: _triangular(one, unit[:, column]) for column, one in enumerate(drawn)}
+
+
+def _triangular(one: Input, u: np.ndarray) -> np.ndarray:
+    """The triangular law's quantiles at `u`."""
+    mode = (one.central - one.low) / (one.high - one.low)
+    return stats.triang.ppf(u, mode, loc=one.low, scale=one.high - one.low)
+
+
+# --- What blocks, and what is impossible ------------------------------------------------------------
+
+
+def what_blocks(
+    inputs: Inputs, changes: Mapping[str, Any] | Iterable[str] = (), *, draws: int = 0, seed: int = SEED
+) -> pd.DataFrame:
+    """What limits the projects each year: option, year, block, and with draws the share of each cause."""
+    values = settings(inputs, changes)
+    index = pd.MultiIndex.from_product([OPTIONS, YEARS], names=["option", "year"])
+    codes = simulate(values)["block"][:, :, 0]
+    frame = pd.DataFrame({"block": [BLOCKS[int(code)] for code in codes.reshape(-1)]}, index=index)
+    if draws:
+        many = simulate(values | sample(_drawn(inputs, changes), draws, seed))["block"]
+        for code, name in BLOCKS.items():
+            frame[name] = (many == code).mean(axis=-1).reshape(-1)
+    return frame.reset_index()
+
+
+def impossibilities(run: Mapping[str, np.ndarray]) -> list[str]:
+    """Sentences that say why an option can do nothing with these settings; none when all can."""
+    reasons: dict[str, list[str]] = {}
+    for number, option in enumerate(OPTIONS):
+        budget, left, grants = (run[name][number, :, 0] <= 0 for name in ("B", "M", "G"))
+        if budget.any():
+            reason = f"{_span(budget)}, le budget est nul"
+        elif left.any():
+            taken = french.euros(run["L"][number, int(np.argmax(left)), 0], 0)
+            reason = f"{_span(left)}, le transfert à Lille prend tout le budget ({taken}), rien ne reste"
+        elif grants.any():
+            reason = f"{_span(grants)}, après Lille et l’ingénierie rien ne reste pour les subventions"
+        else:
+            continue
+        reasons.setdefault(reason, []).append(option)
+    return [
+        f"Impossible de soutenir un projet en {french.listing(options)} : {reason}."
+        for reason, options in reasons.items()
+    ]
+
+
+def _span(concerned: np.ndarray) -> str:
+    years = [str(year) for year, yes in zip(YEARS, concerned, strict=True) if yes]
+    return "chaque année" if len(years) == len(YEARS) else f"en {french.listing(years)}"
+
+
+def feasibility(
+    inputs: Inputs, changes: Mapping[str, Any] | Iterable[str] = (), *, draws: int = 1000, seed: int = SEED
+) -> pd.DataFrame:
+    """The work each option asks of the staff: option, days, peak, capacity, load, holds.
+
+    `days` is the mean year, `peak` the worst, `load` days over capacity; `holds` is the share of draws
+    in which every year fits in the capacity.
+    """
+    values = settings(inputs, changes)
+    central = simulate(values)["W"][:, :, 0]
+    many = values | sample(_drawn(inputs, changes), draws, seed)
+    fits = (simulate(many)["W"] <= many["H"]).all(axis=1)
+    return pd.DataFrame(
+        {
+            "option": OPTIONS,
+            "days": central.mean(axis=1),
+            "peak": central.max(axis=1),
+            "capacity": values["H"],
+            "load": central.mean(axis=1) / values["H"] if values["H"] else np.inf,
+            "holds": fits.mean(axis=-1),
+        }
+    )
+
+
+# --- Switching values --------------------------------------------------------------------------------
+
+
+def switching(
+    inputs: Inputs,
+    name: str,
+    changes: Mapping[str, Any] | Iterable[str] = (),
+    *,
+    indicators: Iterable[str] = ("N_sum", "C", "W_mean"),
+    steps: int = 200,
+) -> pd.DataFrame:
+    """Where two options change places when one input moves: input, option, other, indicator, value…
+
+    All roots of the difference in the last year, by a scan then Brent's method. The search goes past the
+    plausible bounds (`inside` False) as far as the input keeps a meaning; no row means no switch found.
+    """
+    one = inputs[find(inputs, name)]
+    values = settings(inputs, changes)
+    low, high = search_window(one)
+    grid = np.array(sorted({*np.linspace(low, high, steps + 1), one.low, one.high}))
+    runs = simulate(values | {one.id: grid})
+    rows = []
+    for indicator in indicators:
+        ends = runs[indicator][:, -1, :]
+        for first, option in enumerate(OPTIONS):
+            for second in range(first + 1, len(OPTIONS)):
+                for value in _roots(
+                    values, one.id, indicator, first, second, grid, ends[first] - ends[second]
+                ):
+                    inside = bool(one.low - 1e-9 <= value <= one.high + 1e-9)
+                    rows.append((one.id, option, OPTIONS[second], indicator, value, one.unit, inside))
+    return pd.DataFrame(rows, columns=["input", "option", "other", "indicator", "value", "unit", "inside"])
+
+
+def search_window(one: Input) -> tuple[float, float]:
+    """Where switching values are looked for: the bounds, widened by their width, kept meaningful."""
+    if one.fixed:
+        return 0.0, 2 * one.high
+    if one.choices:
+        return one.low, one.high
+    width = one.high - one.low
+    if one.unit == "part":
+        return 0.0, 1.0
+    low = one.low - width
+    return (low if one.low < 0 else max(0.0, low)), one.high + width
+
+
+def _roots(
+    values: Mapping[str, Any],
+    name: str,
+    indicator: str,
+    first: int,
+    second: int,
+    grid: np.ndarray,
+    gaps: np.ndarray,
+) -> list[float]:
+    """The values of the input where the gap between two options changes sign."""
+
+    def gap(value: float) -> float:
+        run = simulate({**values, name: value})[indicator][:, -1, 0]
+        return float(run[first] - run[second])
+
+    signs = np.sign(np.where(np.abs(gaps) < 1e-9, 0.0, gaps))
+    found, last = [], None
+    for position, sign in enumerate(signs):
+        if not np.isfinite(gaps[position]) or sign == 0:
+            continue
+        if last is not None and signs[last] != sign:
+            touching = [i for i in range(last + 1, position) if signs[i] == 0]
+            found.append(
+                float(grid[touching[0]])
+                if touching
+                else float(brentq(gap, grid[last], grid[position], xtol=1e-10))
+            )
+        last = position
+    return found
+
+
+# --- What weighs most ----------------------------------------------------------------------------------
+
+
+def tornado(
+    inputs: Inputs,
+    changes: Mapping[str, Any] | Iterable[str] = (),
+    *,
+    indicator: str = "N_sum",
+    option: str = "S1",
+    other: str | None = None,
+) -> pd.DataFrame:
+    """What each input alone changes, from one bound to the other, widest first: input, panel, at_low…
+
+    With `other`, the difference between the two options is followed instead of one option's value.
+    """
+    values = settings(inputs, changes)
+    moved = [one for one in inputs if not one.fixed]
+    many = {name: np.full(2 * len(moved) + 1, value) for name, value in values.items()}
+    for number, one in enumerate(moved):
+        many[one.id][2 * number], many[one.id][2 * number + 1] = one.low, one.high
+    ends = simulate(many)[indicator][:, -1, :]
+    result = ends[OPTIONS.index(option)] - (ends[OPTIONS.index(other)] if other else 0.0)
+    frame = pd.DataFrame(
+        {
+            "input": [one.id for one in moved],
+            "panel": [one.panel for one in moved],
+            "central": result[-1],
+            "at_low": result[:-1:2],
+            "at_high": result[1:-1:2],
+        }
+    )
+    frame["swing"] = (frame["at_high"] - frame["at_low"]).abs()
+    return frame.sort_values(["swing", "input"], ascending=[False, True], ignore_index=True)
+
+
+def sobol(
+    inputs: Inputs,
+    changes: Mapping[str, Any] | Iterable[str] = (),
+    *,
+    indicator: str = "N_sum",
+    option: str = "S1",
+    other: str | None = None,
+    size: int = 256,
+    seed: int = SEED,
+) -> pd.DataFrame:
+    """The share of an indicator's variance due to each assumption: input, first, total and their margins.
+
+    Sobol indices (SALib, `size` a power of two); first: alone; total: with its interactions.
+    """
+    from SALib.analyze import sobol as analyse
+    from SALib.sample import sobol as draw
+
+    drawn = _drawn(inputs, changes)
+    problem = {
+        "num_vars": len(drawn),
+        "names": [one.id for one in drawn],
+        "bounds": [[0.0, 1.0]] * len(drawn),
+    }
+    unit = draw.sample(problem, size, calc_second_order=False, seed=seed)
+    many = {one.id: _triangular(one, unit[:, column]) for column, one in enumerate(drawn)}
+    ends = simulate(settings(inputs, changes) | many)[indicator][:, -1, :]
+    result = ends[OPTIONS.index(option)] - (ends[OPTIONS.index(other)] if other else 0.0)
+    columns = {"first": "S1", "first_margin": "S1_conf", "total": "ST", "total_margin": "ST_conf"}
+    if np.ptp(result) == 0:
+        return pd.DataFrame({"input": problem["names"]} | dict.fromkeys(columns, 0.0))
+    found = analyse.analyze(problem, result, calc_second_order=False, seed=seed)
+    frame = pd.DataFrame(
+        {"input": problem["names"]} | {ours: found[theirs] for ours, theirs in columns.items()}
+    )
+    return frame.sort_values(["total", "input"], ascending=[False, True], ignore_index=True)
+
+
+# --- What comes from decisions, what from assumptions ----------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Split:
+    """A change shared between decisions and assumptions: the two parts add up to the change."""
+
+    option: str
+    indicator: str
+    before: float
+    after: float
+    decisions: float
+    assumptions: float
+    interaction: float  # what neither does alone; half of it is in each part
+
+    @property
+    def change(self) -> float:
+        """After minus before."""
+        return self.after - self.before
+
+
+def split(
+    inputs: Inputs,
+    changes: Mapping[str, Any] | Iterable[str],
+    *,
+    indicator: str = "N_sum",
+    option: str = "S1",
+) -> Split:
+    """The change from the central settings, shared exactly (two-player Shapley value)."""
+    central, changed = inputs.central(), settings(inputs, changes)
+    decided = {one.id: changed[one.id] for one in inputs if one.panel == "decision"}
+    assumed = {one.id: changed[one.id] for one in inputs if one.panel == "assumption"}
+    four = [central, central | decided, central | assumed, changed]
+    many = {name: np.array([values[name] for values in four]) for name in central}
+    none, by_decisions, by_assumptions, both = (float(v) for v in headline(many, indicator, option))
+    interaction = both - by_decisions - by_assumptions + none
+    return Split(
+        option,
+        indicator,
+        none,
+        both,
+        by_decisions - none + interaction / 2,
+        by_assumptions - none + interaction / 2,
+        interaction,
+    )
+
+
+# --- Said to a reader ------------------------------------------------------------------------------------
+
+RESTS_ON = (
+    "La note ne donne aucun chiffre pour 2015-2020 : ces résultats reposent sur ses montants de 2012-2013 "
+    "et sur des hypothèses datées et signées (data/raw/scenarios/inputs.toml). "
+    "S0 est une référence que nous ajoutons. Ces chiffres comparent, ils ne prédisent pas."
+)
+SUMMARY_LABELS = {
+    "N_sum": "Projets soutenus, 2015-2020",
+    "C": "Communes touchées en 2020",
+    "W_mean": "Temps d’équipe nécessaire, jours par an",
+    "lille_share": "Part de Lille dans la dépense",
+    "unused_sum": "Argent non dépensé, 2015-2020",
+}
+_WRITERS = {
+    "N_sum": lambda value: french.number(value, 1),
+    "C": lambda value: french.number(value, 0),
+    "W_mean": lambda value: french.number(value, 0),
+    "lille_share": french.percent,
+    "unused_sum": lambda value: french.euros(round(value, -3) + 0.0, 0),
+}
+
+
+def said(indicator: str, value: float) -> str:
+    """The headline indicator as a reader sees it."""
+    return _WRITERS[indicator](float(value))
+
+
+def summary(
+    inputs: Inputs, changes: Mapping[str, Any] | Iterable[str] = (), *, draws: int = 0, seed: int = SEED
+) -> pd.DataFrame:
+    """The headline table: one row per indicator, one column per option, written in French.
+
+    With draws, each value is followed by the range that holds nine draws in ten.
+    """
+    records = scenarios(inputs, changes, draws=draws, seed=seed)
+    last = records[records["year"] == YEARS[-1]]
+    columns = ["value", "low", "high"] if draws else ["value"]
+    rows = []
+    for indicator, label in SUMMARY_LABELS.items():
+        row = {"Indicateur": label}
+        for option in OPTIONS:
+            here = (last["indicator"] == indicator) & (last["option"] == option)
+            value, *span = [said(indicator, number) for number in last.loc[here, columns].iloc[0]]
+            row[option] = f"{value} [{' à '.join(span)}]" if span else value
+        rows.append(row)
+    blocks = what_blocks(inputs, changes)
+    words = {"projects": "projets", "staff": "équipe", "money": "argent"}
+    grouped = blocks.groupby("option", sort=False)["block"].agg(lambda codes: _runs(list(codes), words))
+    rows.append({"Indicateur": "Ce qui bloque"} | {option: str(grouped[option]) for option in OPTIONS})
+    return pd.DataFrame(rows)
+
+
+def _runs(codes: list[str], words: Mapping[str, str]) -> str:
+    """« équipe 2015-2016, projets 2017-2020 »."""
+    parts: list[str] = []
+    start = 0
+    for position in range(1, len(codes) + 1):
+        if position == len(codes) or codes[position] != codes[start]:
+            first, last = YEARS[start], YEARS[position - 1]
+            parts.append(f"{words[codes[start]]} {first if first == last else f'{first}-{last}'}")
+            start = position
+    return ", ".join(parts)
+
+
+def switching_told(inputs: Inputs, switches: pd.DataFrame) -> pd.DataFrame:
+    """The switching values as sentences: one column, « Bascule »."""
+    words = {
+        "N_sum": "soutiennent autant de projets",
+        "C": "touchent autant de communes",
+        "W_mean": "demandent autant de temps d’équipe",
+    }
+    told = []
+    for row in switches.to_dict(orient="records"):
+        one = inputs[row["input"]]
+        beyond = "" if row["inside"] else ", hors des bornes jugées plausibles"
+        told.append(
+            f"{row['option']} et {row['other']} {words[row['indicator']]} quand « {one.label} » vaut "
+            f"{one.said(_rounded(row['value']))}{beyond}."
+        )
+    return pd.DataFrame({"Bascule": told})
+
+
+def _rounded(value: float) -> float:
+    """Three significant digits: more would promise what the model cannot give."""
+    return float(f"{value:.3g}")
