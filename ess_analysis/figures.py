@@ -1,0 +1,338 @@
+"""A table → a figure: horizontal bars or a map, as SVG with real text.
+
+Bars are drawn in per cent of the width with text in pixels, so that a label keeps its size from a phone to a
+projector and nothing is measured with a font the reader may not have. Each figure reads without its colours:
+series differ by hatching, values are written, and what is missing is drawn empty with a dashed outline.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from xml.sax.saxutils import escape, quoteattr
+
+COLOURS = ("#12436D", "#28A197", "#801650", "#F46A25")
+INK, QUIET, MUTED, PAPER = "#1d1d1d", "#595959", "#75869b", "#ffffff"
+MISSING, REST = "missing", "rest"  # two series that are never one of the colours
+
+PHONE = 288  # pixels left for a figure on a 320-pixel screen: texts are cut for it
+NAMED = 24  # places named on a map
+FOLD = 12  # bars drawn; the others are one bar, and stay listed in the data table
+
+_ROUND = [  # where a name is tried: to the right, to the left, above, below, then slanting, then further away
+    (distance, math.radians(angle))
+    for distance in (4, 14, 26, 40, 56, 72, 90)
+    for angle in (0, 180, 270, 90, 330, 30, 210, 150, 300, 60, 240, 120)
+]
+_LABEL, _LINE, _BAR, _GAP = 15, 20, 20, 14
+_ON = {0: PAPER, 1: INK, 2: PAPER, 3: INK, MISSING: INK, REST: INK}  # text over each series, at 4.5:1 or more
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One bar: its name, what is written beside it, its parts as (amount, series), the mark it is held against."""
+
+    label: str
+    value: str
+    parts: tuple[tuple[float, int | str], ...]
+    inside: tuple[str, ...] = ()  # what to write in each part where there is room
+    mark: float | None = None
+
+
+@dataclass(frozen=True)
+class Point:
+    """One place on the map: its name, degrees, and what it weighs (0: drawn as a ring)."""
+
+    label: str
+    longitude: float
+    latitude: float
+    weight: float = 0
+
+
+@dataclass(frozen=True)
+class _Drawing:
+    """SVG elements being piled up, with the pattern names of this figure alone."""
+
+    key: str
+    elements: list[str] = field(default_factory=list)
+
+    def add(self, name: str, text: str | None = None, **attributes: object) -> None:
+        given = "".join(
+            f" {attribute.replace('_', '-')}={quoteattr(_plain(value))}"
+            for attribute, value in attributes.items()
+            if value is not None
+        )
+        self.elements.append(f"<{name}{given}/>" if text is None else f"<{name}{given}>{text}</{name}>")
+
+    def fill(self, series: int | str) -> str:
+        return f"url(#{self.key}-{series})"
+
+
+def bars_svg(
+    bars: Sequence[Bar], *, alt: str, legend: Mapping[int | str, str] | None = None, mark_label: str = ""
+) -> str:
+    """Horizontal bars as SVG: label and value above each, parts side by side, on one common scale from zero.
+
+    `legend` names the series where the labels do not. `alt` is the text read in place of the figure.
+    """
+    legend = legend or {}
+    used = {series for bar in bars for _, series in bar.parts} | set(legend)
+    drawing = _Drawing(_key(alt, bars))
+    _patterns(drawing, used)
+    low, high = _scale(bars)
+    high *= 1.01 if mark_label else 1  # a mark at the very end stays whole
+    y = _legend(drawing, legend, mark_label)
+    for bar in bars:
+        y = _bar(drawing, bar, y, low, high)
+    return _svg(drawing, alt, height=y)
+
+
+def _bar(drawing: _Drawing, bar: Bar, y: float, low: float, high: float) -> float:
+    """The height reached once the bar is drawn below `y`."""
+
+    def percent(amount: float) -> float:
+        return (amount - low) / (high - low) * 100
+
+    room = PHONE - (text_width(bar.value, _LABEL) + 14 if bar.value else 0)
+    for place, line in enumerate(_two_lines(bar.label, _LABEL, room)):
+        title = f"<title>{_text(bar.label)}</title>" if line.endswith("…") else ""
+        drawing.add("text", title + _text(line), x=0, y=y + 14, font_size=_LABEL, fill=INK)
+        if place == 0 and bar.value:
+            value = {"text_anchor": "end", "font_weight": 700, "font_size": _LABEL, "fill": INK}
+            drawing.add("text", _text(bar.value), x="100%", y=y + 14, **value)
+        y += _LINE
+    ends = {1: 0.0, -1: 0.0}
+    for place, (amount, series) in enumerate(bar.parts):
+        if not amount or math.isnan(amount):
+            continue
+        way = 1 if amount > 0 else -1
+        start, ends[way] = ends[way], ends[way] + amount
+        left, width = percent(min(start, ends[way])), abs(percent(amount) - percent(0))
+        _part(drawing, series, left, width, y, bar.inside[place] if bar.inside else "")
+    if bar.mark is not None:
+        at = f"{percent(bar.mark):.2f}%"
+        drawing.add("line", x1=at, x2=at, y1=y - 3, y2=y + _BAR + 3, stroke=PAPER, stroke_width=5)
+        drawing.add("line", x1=at, x2=at, y1=y - 3, y2=y + _BAR + 3, stroke=INK, stroke_width=3)
+    return y + _BAR + _GAP
+
+
+def _part(drawing: _Drawing, series: int | str, left: float, width: float, y: float, inside: str) -> None:
+    missing = series == MISSING
+    drawing.add(
+        "rect",
+        x=f"{left:.2f}%",
+        y=y,
+        width=f"{width:.2f}%",
+        height=_BAR,
+        fill=drawing.fill(series) if series != 0 else COLOURS[0],
+        stroke=QUIET if missing else PAPER,
+        stroke_width=1,
+        stroke_dasharray="4 3" if missing else None,
+    )
+    if inside and width / 100 * PHONE > text_width(inside, 13) + 10:
+        drawing.add(
+            "text",
+            _text(inside),
+            x=f"{left:.2f}%",
+            dx=6,
+            y=y + 15,
+            font_size=13,
+            fill=_ON[series],
+            stroke={MISSING: PAPER, REST: MUTED}.get(
+                series, COLOURS[series] if series in (1, 2, 3) else None
+            ),
+            stroke_width=7 if series != 0 else None,
+            stroke_linejoin="round",
+            paint_order="stroke" if series != 0 else None,
+        )
+
+
+def _legend(drawing: _Drawing, legend: Mapping[int | str, str], mark_label: str) -> float:
+    """The height taken by the series' names, two to a line where they are short."""
+    y: float = 0
+    column = 0
+    short = all(text_width(name, 14) < PHONE / 2 - 32 for name in legend.values())
+    for series, name in legend.items():
+        x = f"{column * 50}%"
+        drawing.add(
+            "rect",
+            x=x,
+            y=y + 2,
+            width=16,
+            height=16,
+            fill=drawing.fill(series) if series != 0 else COLOURS[0],
+            stroke=QUIET,
+            stroke_dasharray="4 3" if series == MISSING else None,
+        )
+        drawing.add("text", _text(_cut(name, 14, PHONE - 26)), x=x, dx=23, y=y + 15, font_size=14, fill=INK)
+        column = (column + 1) % 2 if short else 0
+        y += 0 if column else 24
+    y += 24 if column else 0
+    if mark_label:
+        drawing.add("line", x1=8, x2=8, y1=y + 1, y2=y + 20, stroke=INK, stroke_width=3)
+        drawing.add("text", _text(mark_label), x=0, dx=23, y=y + 15, font_size=14, fill=INK)
+        y += 24
+    return y + 8 if y else 0
+
+
+def _patterns(drawing: _Drawing, used: set[int | str]) -> None:
+    """The hatching of each series used: plain, slanted, dotted, crossed; grey and empty for the last two."""
+    marks = {
+        1: f'<path d="M0 8L8 0" stroke="{PAPER}" stroke-width="1.5"/>',
+        2: f'<circle cx="4" cy="4" r="1.3" fill="{PAPER}"/>',
+        3: f'<path d="M0 0L8 8M0 8L8 0" stroke="{PAPER}" stroke-width="1.2"/>',
+        MISSING: f'<path d="M0 8L8 0" stroke="{QUIET}" stroke-width="1.2"/>',
+        REST: "",
+    }
+    for series in sorted(used - {0}, key=str):
+        ground = {MISSING: PAPER, REST: MUTED}.get(series, COLOURS[series] if series in (1, 2, 3) else "")
+        drawing.elements.append(
+            f'<pattern id="{drawing.key}-{series}" width="8" height="8" patternUnits="userSpaceOnUse">'
+            f'<rect width="8" height="8" fill="{ground}"/>{marks[series]}</pattern>'
+        )
+    if drawing.elements:
+        drawing.elements[:] = [f"<defs>{''.join(drawing.elements)}</defs>"]
+
+
+def _scale(bars: Sequence[Bar]) -> tuple[float, float]:
+    """The least and greatest amount drawn; zero is always between them."""
+    ends = [0.0]
+    for bar in bars:
+        amounts = [amount for amount, _ in bar.parts if not math.isnan(amount)]
+        ends += [
+            sum(a for a in amounts if a > 0),
+            sum(a for a in amounts if a < 0),
+            bar.mark or 0,
+        ]
+    return min(ends), (max(ends) if max(ends) > min(ends) else min(ends) + 1)
+
+
+def map_svg(points: Sequence[Point], *, alt: str) -> str:
+    """Every place as a circle at its true position, as SVG: filled and named where reached, hollow elsewhere.
+
+    A degree of longitude is drawn shorter than one of latitude, as it is there; areas follow the weight.
+    """
+    if not points:
+        return _svg(_Drawing("f"), alt, height=1, width=1)
+    width, margin, right = 400.0, 14.0, 76.0  # names go to the right first
+    middle = math.radians(sum(p.latitude for p in points) / len(points))
+    west, east = _span([p.longitude for p in points])
+    south, north = _span([p.latitude for p in points])
+    scale = (width - margin - right) / ((east - west) * math.cos(middle))
+    height = (north - south) * scale + 2 * margin
+    drawing = _Drawing(_key(alt, points))
+    heaviest = max(p.weight for p in points)
+    placed: list[tuple[Point, float, float, float]] = []
+    for point in sorted(points, key=lambda p: (-p.weight, p.label)):
+        x = margin + (point.longitude - west) * scale * math.cos(middle)
+        y = margin + (north - point.latitude) * scale
+        radius = 3.0 if not point.weight else 10 * math.sqrt(point.weight / heaviest)
+        placed.append((point, round(x, 1), round(y, 1), round(radius, 1)))
+    for point, x, y, radius in sorted(placed, key=lambda p: bool(p[0].weight)):
+        drawing.add(
+            "circle",
+            f"<title>{_text(point.label)}</title>",
+            cx=x,
+            cy=y,
+            r=radius,
+            fill=COLOURS[0] if point.weight else PAPER,
+            stroke=PAPER if point.weight else MUTED,
+            stroke_width=1.5,
+        )
+    _names(drawing, placed, width, height)
+    return _svg(drawing, alt, height=height, width=width)
+
+
+def _names(
+    drawing: _Drawing, placed: Sequence[tuple[Point, float, float, float]], width: float, height: float
+) -> None:
+    """The names of the places reached, each as near as it can be without hiding a name or a filled circle.
+
+    A name put further away is tied to its circle by a line. Past NAMED, the data table names them.
+    """
+    taken = [(x - r, y - r, x + r, y + r) for point, x, y, r in placed if point.weight]
+    for point, x, y, radius in [place for place in placed if place[0].weight][:NAMED]:
+        long = text_width(point.label, 13)
+        for distance, angle in _ROUND:
+            reach = radius + distance
+            at_x, at_y = x + reach * math.cos(angle), y + reach * math.sin(angle)
+            left = at_x - long * (1 - math.cos(angle)) / 2
+            box = (left, at_y - 8, left + long, at_y + 8)
+            inside = box[0] >= 0 and box[2] <= width and box[1] >= 0 and box[3] <= height
+            way = [(x + (at_x - x) * t / 8, y + (at_y - y) * t / 8) for t in range(2, 9)]
+            tie = [(a - 1, b - 1, a + 1, b + 1) for a, b in way if math.hypot(a - x, b - y) > radius + 2]
+            if not inside or any(_overlap(one, other) for one in (box, *tie) for other in taken):
+                continue
+            taken.append(box)
+            if distance > 8:
+                ends = {"x1": round(x, 1), "y1": round(y, 1), "x2": round(at_x, 1), "y2": round(at_y, 1)}
+                drawing.add("line", **ends, stroke=INK, stroke_width=0.8)
+            halo = {"stroke": PAPER, "stroke_width": 3, "paint_order": "stroke"}
+            spot = {"x": round(left, 1), "y": round(at_y + 4.5, 1)}
+            drawing.add("text", _text(point.label), **spot, font_size=13, fill=INK, **halo)
+            break
+
+
+def _overlap(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
+def _span(values: Sequence[float]) -> tuple[float, float]:
+    low, high = min(values), max(values)
+    return (low, high) if high > low else (low - 0.05, high + 0.05)
+
+
+# --- Text ------------------------------------------------------------------------------------------
+
+
+def text_width(text: str, size: float) -> float:
+    """About how wide the text is, in pixels, in the sans-serif fonts people have."""
+    narrow = "iljtfrI.,;:'’| \u202f\u00a0-()"
+    return size * sum(0.36 if c in narrow else 0.72 if c.isupper() else 0.62 for c in text)
+
+
+def _two_lines(text: str, size: float, room: float) -> list[str]:
+    """The text in one line, or in two, the second cut with « … » where it is still too long."""
+    text = " ".join(text.split())
+    if text_width(text, size) <= room:
+        return [text]
+    first = _cut(text, size, room, at_word=True)
+    if first.endswith("…"):
+        return [first]
+    return [first, _cut(text[len(first) :].strip(), size, room)]
+
+
+def _cut(text: str, size: float, room: float, at_word: bool = False) -> str:
+    """The text as far as the room goes: at a word for a first line, else with « … »."""
+    if text_width(text, size) <= room:
+        return text
+    end = len(text)
+    while end > 1 and text_width(text[:end], size) > room - size:
+        end -= 1
+    if at_word and " " in text[:end]:
+        return text[:end].rsplit(" ", 1)[0]
+    return text[:end].rstrip() + "…"
+
+
+def _text(text: str) -> str:
+    return escape("".join(c if c.isprintable() or c in "\u202f\u00a0" else " " for c in text))
+
+
+def _plain(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _key(*parts: object) -> str:
+    """A name for the figure's patterns: the same for the same figure, on every machine."""
+    return "f" + hashlib.sha256(repr(parts).encode()).hexdigest()[:8]
+
+
+def _svg(drawing: _Drawing, alt: str, *, height: float, width: float | None = None) -> str:
+    size = f'width="100%" height="{height:g}"' if width is None else f'viewBox="0 0 {width:g} {height:g}"'
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="{"fluid" if width is None else "scaled"}" {size} '
+        f'role="img" aria-label={quoteattr(_text(alt))} font-family="system-ui, sans-serif">'
+        f"{''.join(drawing.elements)}</svg>"
+    )
