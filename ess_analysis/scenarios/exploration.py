@@ -12,14 +12,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 from scipy.optimize import brentq
 from scipy.stats import qmc
 
 from ess_analysis import french
-from ess_analysis.errors import DataError
 from ess_analysis.scenarios.equations import BLOCKS, INDICATORS, OPTIONS, YEARS, simulate
-from ess_analysis.scenarios.inputs import Input, Inputs
+from ess_analysis.scenarios.inputs import Input, Inputs, need
 from ess_analysis.scenarios.settings import changed_names, find, settings
 
 SEED = 2015
@@ -38,15 +36,14 @@ def scenarios(
     `value` is at the settings; with draws, `low` and `high` hold nine draws in ten (Latin hypercube over the
     assumptions not set). `block` is 1 projects, 2 staff, 3 money; indicators in `_sum` cumulate since 2015.
     """
-    values, drawn = settings(inputs, changes), _drawn(inputs, changes)
-    run = simulate(values)
+    run = simulate(settings(inputs, changes))
     names = list(INDICATORS)
     index = pd.MultiIndex.from_product([OPTIONS, YEARS, names], names=["option", "year", "indicator"])
     stacked = np.stack([run[name][:, :, 0] for name in names], axis=-1)
     frame = pd.DataFrame({"value": stacked.reshape(-1)}, index=index).reset_index()
     frame["unit"] = frame["indicator"].map({name: INDICATORS[name].unit for name in names})
     if draws:
-        many = simulate(values | sample(drawn, draws, seed))
+        many = simulate(drawn(inputs, changes, draws=draws, seed=seed))
         for column, share in (("low", LOW), ("high", HIGH)):
             stacked = np.stack([np.quantile(many[name], share, axis=-1) for name in names], axis=-1)
             frame[column] = stacked.reshape(-1)
@@ -58,28 +55,35 @@ def headline(values: Mapping[str, Any], indicator: str, option: str) -> np.ndarr
     return simulate(values)[indicator][OPTIONS.index(option), -1]
 
 
-def _drawn(inputs: Inputs, changes: Mapping[str, Any] | Iterable[str] = ()) -> list[Input]:
-    """The assumptions left to draw: neither fixed, nor set, nor a choice between readings."""
-    done = changed_names(inputs, changes)
-    return [one for one in inputs.panel("assumption") if one.id not in done and not one.choices]
+def drawable(inputs: Inputs) -> list[Input]:
+    """The assumptions that draws can move: not fixed, not a choice between readings."""
+    return [one for one in inputs.panel("assumption") if not one.choices]
 
 
-def sample(drawn: Sequence[Input], draws: int, seed: int = SEED) -> dict[str, np.ndarray]:
-    """Latin hypercube draws of the inputs, triangular between their bounds, most often near the centre."""
-    if draws < 1:
-        raise DataError(
-            "Le nombre de tirages doit être positif.", seen=[draws], todo="par exemple --draws 1000."
-        )
-    if not drawn:
-        return {}
-    unit = qmc.LatinHypercube(len(drawn), seed=seed).random(draws)
-    return {one.id: _triangular(one, unit[:, column]) for column, one in enumerate(drawn)}
+def hypercube(inputs: Inputs, draws: int, seed: int = SEED) -> np.ndarray:
+    """A centred Latin hypercube, draw × drawable input: each column takes each of its `draws` levels once."""
+    need(draws > 0, "Le nombre de tirages doit être positif.", [draws], "par exemple --draws 1000.")
+    return qmc.LatinHypercube(len(drawable(inputs)), scramble=False, seed=seed).random(draws)
 
 
-def _triangular(one: Input, u: np.ndarray) -> np.ndarray:
-    """The triangular law's quantiles at `u`."""
-    mode = (one.central - one.low) / (one.high - one.low)
-    return stats.triang.ppf(u, mode, loc=one.low, scale=one.high - one.low)
+def drawn(
+    inputs: Inputs, changes: Mapping[str, Any] | Iterable[str] = (), *, draws: int, seed: int = SEED
+) -> dict[str, Any]:
+    """The settings, with the assumptions that `changes` does not set replaced by arrays of draws."""
+    unit, done = hypercube(inputs, draws, seed), changed_names(inputs, changes)
+    many = {one.id: triangular(one, unit[:, column]) for column, one in enumerate(drawable(inputs))}
+    kept = {name: values for name, values in many.items() if name not in done}
+    return {**settings(inputs, changes), **kept}
+
+
+def triangular(one: Input, u: np.ndarray) -> np.ndarray:
+    """The triangular law between the bounds, most often near the centre: its quantiles at `u`."""
+    low, mode, high = one.low, one.central, one.high
+    return np.where(
+        u < (mode - low) / (high - low),
+        low + np.sqrt(u * (high - low) * (mode - low)),
+        high - np.sqrt((1 - u) * (high - low) * (high - mode)),
+    )
 
 
 # --- What blocks, and what is impossible ------------------------------------------------------------
@@ -94,7 +98,7 @@ def what_blocks(
     codes = simulate(values)["block"][:, :, 0]
     frame = pd.DataFrame({"block": [BLOCKS[int(code)] for code in codes.reshape(-1)]}, index=index)
     if draws:
-        many = simulate(values | sample(_drawn(inputs, changes), draws, seed))["block"]
+        many = simulate(drawn(inputs, changes, draws=draws, seed=seed))["block"]
         for code, name in BLOCKS.items():
             frame[name] = (many == code).mean(axis=-1).reshape(-1)
     return frame.reset_index()
@@ -136,7 +140,7 @@ def feasibility(
     """
     values = settings(inputs, changes)
     central = simulate(values)["W"][:, :, 0]
-    many = values | sample(_drawn(inputs, changes), draws, seed)
+    many = drawn(inputs, changes, draws=draws, seed=seed)
     fits = (simulate(many)["W"] <= many["H"]).all(axis=1)
     return pd.DataFrame(
         {
@@ -280,14 +284,15 @@ def sobol(
     from SALib.analyze import sobol as analyse
     from SALib.sample import sobol as draw
 
-    drawn = _drawn(inputs, changes)
+    done = changed_names(inputs, changes)
+    moved = [one for one in drawable(inputs) if one.id not in done]
     problem = {
-        "num_vars": len(drawn),
-        "names": [one.id for one in drawn],
-        "bounds": [[0.0, 1.0]] * len(drawn),
+        "num_vars": len(moved),
+        "names": [one.id for one in moved],
+        "bounds": [[0.0, 1.0]] * len(moved),
     }
     unit = draw.sample(problem, size, calc_second_order=False, seed=seed)
-    many = {one.id: _triangular(one, unit[:, column]) for column, one in enumerate(drawn)}
+    many = {one.id: triangular(one, unit[:, column]) for column, one in enumerate(moved)}
     ends = simulate(settings(inputs, changes) | many)[indicator][:, -1, :]
     result = ends[OPTIONS.index(option)] - (ends[OPTIONS.index(other)] if other else 0.0)
     columns = {"first": "S1", "first_margin": "S1_conf", "total": "ST", "total_margin": "ST_conf"}

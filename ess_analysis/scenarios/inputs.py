@@ -110,6 +110,11 @@ class Inputs:
         """The inputs of a panel that can be moved."""
         return [one for one in self if one.panel == name and not one.fixed]
 
+    @property
+    def statements(self) -> pd.DataFrame:
+        """The statements of annex 3 alone: id, line, sign, subject (the criterion), text, remark."""
+        return self.quotes[self.quotes["id"].str.match(r"S\d-")]
+
     def quoted(self, source: str) -> str:
         """The words of the note under a source id; the id itself for a file."""
         found = self.quotes.loc[self.quotes["id"] == source, "text"]
@@ -148,6 +153,7 @@ def read_quotes(data: str | Path) -> pd.DataFrame:
             "lecture": "remark",
             "classe": "place",
             "signe": "sign",
+            "ligne": "line",
         },
         "anomalies.csv": {"id": "id", "lieu": "place", "constat": "text", "traitement": "remark"},
     }
