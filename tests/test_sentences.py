@@ -1,0 +1,154 @@
+"""The French of the reports, read aloud: plurals, « aucun », ties, silences; numbers keep their traces."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from ess_analysis import sentences
+from ess_analysis.sentences import Number, said
+
+TRACE = {"op": "sum", "unit": "EUR", "cells": [["f.xlsx", "A", "G5"]]}
+
+
+def ranked(*rows: tuple[str, float], missing: tuple[str, ...] = ()) -> pd.DataFrame:
+    total = sum(value for _, value in rows)
+    return pd.DataFrame(
+        {
+            "name": [name for name, _ in rows],
+            "amount_eur": [float(value) for _, value in rows],
+            "share": [value / total if total else float("nan") for _, value in rows],
+            "trace": [TRACE for _ in rows],
+            "share_trace": [{"op": "share", "of": [TRACE, TRACE]} for _ in rows],
+            "missing": [name in missing for name, _ in rows],
+        }
+    )
+
+
+def plain(sentence: object) -> str:
+    return str(sentence).replace("\u202f", " ").replace("\u00a0", " ")
+
+
+def test_numbers_keep_their_traces_wherever_the_sentence_puts_them() -> None:
+    inner = said("{a} et {b}", a=sentences.amount(12, TRACE), b="rien")
+    outer = said("Voici : {inner} !", inner=inner)
+    assert [part.trace for part in outer.parts if isinstance(part, Number)] == [TRACE]
+    assert str(outer) == "Voici\u00a0: 12\u00a0€ et rien\u202f!"
+
+
+def test_names_from_the_data_are_written_as_they_are() -> None:
+    assert str(said("Axe : {name}", name="« a {b} ; 'c'")) == "Axe\u00a0: « a {b} ; 'c'"
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [(0, "aucun projet"), (1, "1 projet"), (2, "2 projets"), (1200, "1 200 projets")],
+)
+def test_counting_agrees(value: int, written: str) -> None:
+    assert plain(sentences.count(value, "projet")) == written
+
+
+def test_counting_agrees_in_the_feminine() -> None:
+    assert plain(sentences.count(0, "commune", feminine=True)) == "aucune commune"
+
+
+@pytest.mark.parametrize(
+    ("value", "stage", "written"),
+    [(1, "planned", "1 € prévu"), (2, "awarded", "2 € accordés"), (-73000, "paid", "−73 000 € versés")],
+)
+def test_an_amount_agrees_with_its_stage(value: float, stage: str, written: str) -> None:
+    assert plain(sentences.worded(value, stage)) == written
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [(0, "0 %"), (1, "100 %"), (0.8505, "85 %"), (0.9985, "99,9 %"), (0.004, "0,4 %"), (0.0004, "0,04 %")],
+)
+def test_a_share_is_never_rounded_to_nothing_or_to_all(value: float, written: str) -> None:
+    assert plain(sentences.share(value)) == written
+
+
+def test_lists_of_none_one_two_three() -> None:
+    assert [plain(sentences.listed(["a", "b", "c"][:n])) for n in range(4)] == [
+        "",
+        "a",
+        "a et b",
+        "a, b et c",
+    ]
+
+
+def test_the_first_is_named_with_its_amount_and_share() -> None:
+    told = sentences.leader(ranked(("Ville", 80), ("Métropole", 20)), "financeur", "des montants prévus")
+    assert plain(told) == "Premier financeur des montants prévus : Ville, 80 €, soit 80 %."
+    assert all(part.trace for part in told.parts if isinstance(part, Number))
+
+
+def test_what_is_not_itemised_leads_nothing() -> None:
+    frame = ranked(("non détaillé", 90), ("Ville", 10), missing=("non détaillé",))
+    assert "Ville" in plain(sentences.leader(frame, "financeur", "des montants prévus"))
+    assert not sentences.leader(
+        ranked(("non ventilé", 9), missing=("non ventilé",)), "axe", "x", feminine=False
+    )
+
+
+def test_a_tie_names_both() -> None:
+    told = sentences.leader(ranked(("A", 50), ("B", 50)), "bénéficiaire", "des montants accordés")
+    assert plain(told) == (
+        "Premiers bénéficiaires des montants accordés, à égalité : A et B, 50 € et 50 % chacun."
+    )
+
+
+def test_a_single_one_is_said_so() -> None:
+    assert plain(sentences.leader(ranked(("A", 5)), "commune", "aidée", feminine=True)) == (
+        "Une seule commune aidée : A, 5 €."
+    )
+
+
+def test_stages_are_named_side_by_side_and_never_added() -> None:
+    frame = pd.DataFrame({"stage": ["planned", "awarded"], "amount_eur": [100.0, 1], "trace": [TRACE, TRACE]})
+    told = plain(sentences.stages(frame, "en 2013"))
+    assert told.startswith("En 2013, 100 € prévus et 1 € accordé. Ces étapes ne s’additionnent pas")
+    assert "101" not in told
+    assert "s’additionnent" not in plain(sentences.stages(frame[:1], "en 2013"))
+
+
+def test_a_gap_a_surplus_and_an_exact_total_are_three_sentences() -> None:
+    stated = sentences.amount(100, TRACE)
+    gap = sentences.amount(20, TRACE)
+    assert "20 € ne sont détaillés par aucune ligne" in plain(sentences.not_itemised(stated, 20, gap, "x"))
+    assert "dépassent de 20 €" in plain(sentences.not_itemised(stated, -20, gap, "x"))
+    assert plain(sentences.not_itemised(stated, 0, gap, "en 2013")) == (
+        "Les lignes retrouvent le total annoncé en 2013, 100 €."
+    )
+
+
+def test_a_year_without_amount_is_a_silence_not_a_zero() -> None:
+    told = plain(sentences.nothing_dated("de 2011", [2012, 2013]))
+    assert told == (
+        "Aucun montant n’est daté de 2011 dans les données : ce n’est pas zéro, c’est un silence. "
+        "Les années datées sont 2012 et 2013."
+    )
+    assert "La seule année datée est 2012." in plain(sentences.nothing_dated("de 2011", [2012]))
+    assert "Aucun montant ne porte d’année." in plain(sentences.nothing_dated("de 2011", []))
+
+
+def test_periods_are_said_as_people_say_them() -> None:
+    assert [
+        sentences.when(2013),
+        sentences.when(2011, 2014),
+        sentences.when(2013, 2013),
+        sentences.when(None),
+    ] == [
+        "en 2013",
+        "de 2011 à 2014",
+        "en 2013",
+        "sur toutes les années",
+    ]
+
+
+def test_sentences_leave_their_table_untouched() -> None:
+    frame = ranked(("A", 50), ("B", 50))
+    before = frame.copy(deep=True)
+    sentences.leader(frame, "axe", "x")
+    sentences.concentration(frame, "axe", "x", 1, TRACE)
+    pd.testing.assert_frame_equal(frame, before)
