@@ -1,0 +1,1051 @@
+"""What does not hold in the tables: each check is a code, a severity, a sentence and a function.
+
+A check points, it never repairs. Its function takes a `View` of the tables and gives what fails, each with
+its cell; rows that fail in great number are told once, with their count and their first cells.
+Severities: *blocking*, something published would be wrong; *alert*, a row or a total is doubtful; *info*, a
+fact that the reader of the figures must know (a total found exact, an amount shared between territories).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ess_analysis import french, schema
+
+if TYPE_CHECKING:
+    from ess_analysis.load import Tables
+
+CENT = 0.005  # two amounts closer than this are the same
+SHOWN = 5  # cells or labels named in one message
+LONG_TABLE = 20_000  # beyond, texts are no longer compared word by word
+
+
+class Found(NamedTuple):
+    """One thing that a check found; `severity` only where it is not the check's own."""
+
+    message: str
+    source: str = ""
+    sheet: str = ""
+    cell: str = ""
+    stated: str = ""
+    computed: str = ""
+    gap: float = math.nan
+    severity: str = ""
+
+
+@dataclass(frozen=True)
+class Check:
+    """A check: its code, its severity, what it verifies (in French), and what it finds."""
+
+    code: str
+    severity: str
+    sentence: str
+    find: Callable[[View], Iterable[Found]]
+
+
+def check(tables: Tables) -> pd.DataFrame:
+    """The findings of reading and of every check, as the *findings* table: blocking first, then by place."""
+    view = View(tables)
+    rows = [
+        (one.code, found.severity or one.severity, *found[:-1]) for one in CHECKS for found in one.find(view)
+    ]
+    computed = schema.conform(pd.DataFrame(rows, columns=schema.FINDINGS.names), "findings")
+    read = schema.conform(tables.findings, "findings")
+    return (
+        pd.concat([read, computed] if len(read) else [computed], ignore_index=True)
+        .drop_duplicates()
+        .assign(rank=lambda t: t["severity"].map(schema.SEVERITIES.index).astype("int64"))
+        .sort_values(["rank", "source", "sheet", "cell"], key=_in_reading_order, kind="stable")
+        .drop(columns="rank")
+        .reset_index(drop=True)
+    )
+
+
+def _in_reading_order(column: pd.Series) -> pd.Series:
+    """Cells sort by line then column: G9 before A10."""
+    if column.name != "cell":
+        return column
+    parts = column.fillna("").str.extract(r"^([A-Z]*)(\d*)")
+    line = pd.to_numeric(parts[1], errors="coerce").fillna(0).astype("int64").map("{:08d}".format).astype("str")
+    return line.str.cat(parts[0].str.rjust(4))
+
+
+class View:
+    """The tables as the checks look at them: each amount knows the table it was written in."""
+
+    def __init__(self, tables: Tables) -> None:
+        self.tables = tables
+        self.records = tables.records
+        self.totals = tables.stated_totals
+        self.places = tables.places
+
+    @cached_property
+    def funding(self) -> pd.DataFrame:
+        """The funding lines with `table_id`."""
+        return self._with_table(self.tables.funding)
+
+    @cached_property
+    def delivery(self) -> pd.DataFrame:
+        """The delivery lines with `table_id`."""
+        return self._with_table(self.tables.delivery)
+
+    def _with_table(self, lines: pd.DataFrame) -> pd.DataFrame:
+        """The lines with the table of their record; without record, their sheet stands for the table."""
+        tables = self.records.drop_duplicates("record_id").set_index("record_id")["table_id"]
+        own = lines["source"].str.cat(lines["sheet"].fillna(""), sep="#")
+        return lines.assign(table_id=lines["record_id"].map(tables).fillna(own) if len(tables) else own)
+
+    @cached_property
+    def by_table(self) -> dict[str, pd.DataFrame]:
+        """The funding lines of each table."""
+        return dict(_groups(self.funding, "table_id"))
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """What a reader calls each table: its sheet, or its file."""
+        places = pd.concat([frame[["table_id", "source", "sheet"]] for frame in (self.records, self.totals)])
+        first = places.dropna(subset="table_id").drop_duplicates("table_id")
+        shared = first.duplicated(["source", "sheet"], keep=False)
+        return {
+            row.table_id: _sheet_name(row) + (f" ({row.table_id})" if twice else "")
+            for row, twice in zip(_each(first), shared, strict=True)
+        }
+
+    def name(self, table_id: str) -> str:
+        """What a reader calls the table."""
+        return self.names.get(table_id) or table_id.rstrip("#").replace("#", ", ")
+
+    def covered(self, total: Any) -> pd.DataFrame:
+        """The lines that a stated total covers: `amount_eur`, their record, their cell, stage and kind."""
+        if total.measure == "delivery":
+            lines = self.delivery[self.delivery["table_id"] == total.table_id]
+            return _only(lines, operator=total.operator)
+        if total.measure == "row_total":
+            lines = self.records[self.records["table_id"] == total.table_id]
+            lines = lines.rename(columns={"row_total_eur": "amount_eur"})
+            if lines["amount_eur"].notna().any():
+                return lines
+        lines = self.by_table.get(total.table_id, self.funding.iloc[:0])
+        return _only(lines, funder=total.funder, operator=total.operator, year=total.year, stage=total.stage)
+
+    @cached_property
+    def columns(self) -> pd.DataFrame:
+        """The stated amounts with their recomputed sum: `computed`, `gap`, `lines`."""
+        totals = self.totals[self.totals["amount_eur"].notna()]
+        lines = [self.covered(total) for total in _each(totals)]
+        sums = pd.Series([_exact(one["amount_eur"]) for one in lines], totals.index, dtype="float64")
+        return totals.assign(
+            computed=sums,
+            gap=(sums - totals["amount_eur"]).round(2),
+            lines=pd.Series([int(one["amount_eur"].count()) for one in lines], totals.index, dtype="int64"),
+            mixed=pd.Series([_mixture(one) for one in lines], totals.index, dtype="str"),
+        )
+
+    @cached_property
+    def rows(self) -> pd.DataFrame:
+        """One line per record that says its amounts at least twice: `funders`, `delivered`, `total`, gaps.
+
+        A measure that the record's table has, and the record has not, counts as zero: the balance tells.
+        Records whose amounts are of several stages or kinds are left out: they do not add up.
+        """
+        records = self.records.drop_duplicates("record_id").set_index("record_id")
+        if self.delivery.empty and records["row_total_eur"].isna().all():
+            return records.iloc[:0].assign(funders=0.0, delivered=0.0, total=0.0, spread=0.0)
+        delivered = self.delivery.groupby("record_id")["amount_eur"].sum(min_count=1)
+        named = pd.Index(delivered.index).union(records.index[records["row_total_eur"].notna()])
+        funding = self.funding[self.funding["record_id"].isin(named)]
+        mixed = funding.groupby("record_id")[["stage", "kind"]].nunique().gt(1).any(axis=1)
+        rows = records.assign(
+            funders=funding.groupby("record_id")["amount_eur"].sum(min_count=1),
+            delivered=delivered,
+            total=records["row_total_eur"],
+        ).drop(index=mixed.index[mixed], errors="ignore")
+        measures = ["funders", "delivered", "total"]
+        has = rows.groupby("table_id")[measures].transform("count").gt(0)
+        rows = rows[(has.sum(axis=1) >= 2) & rows[measures].notna().any(axis=1)]
+        rows[measures] = rows[measures].fillna(0).where(has.loc[rows.index])
+        return rows.assign(spread=(rows[measures].max(axis=1) - rows[measures].min(axis=1)).round(2))
+
+
+# --- Amounts against each other -----------------------------------------------------------------
+
+
+def _column_totals(view: View) -> Iterator[Found]:
+    for total in _each(view.columns):
+        if total.mixed:
+            continue
+        what, stated = _column(total), french.euros(total.amount_eur)
+        place = _place(total)
+        said = {"stated": stated, "computed": french.euros(total.computed), "gap": total.gap}
+        read = f"{french.counted(total.lines, 'montant lu', 'montants lus')} " + (
+            "font" if total.lines > 1 else "fait"
+        )
+        if abs(total.gap) < CENT:
+            message = f"{what} : {read} {said['computed']}, exactement le total annoncé."
+            yield Found(message, *place, **said, severity="info")
+            continue
+        part = f" ({french.percent(abs(total.gap / total.amount_eur), 1)})" if total.amount_eur else ""
+        verdict = "il manque" if total.gap < 0 else "il y a en trop"
+        yield Found(
+            f"{what} : {read} {said['computed']}, le total annoncé est {stated} : "
+            f"{verdict} {french.euros(abs(total.gap))}{part}.",
+            *place,
+            **said,
+        )
+
+
+def _mixed_totals(view: View) -> Iterator[Found]:
+    for total in _each(view.columns[view.columns["mixed"] != ""]):
+        yield Found(
+            f"{_column(total)} : le total annoncé couvre des montants de nature différente ({total.mixed}), "
+            "qui ne s'ajoutent pas.",
+            *_place(total),
+            stated=french.euros(total.amount_eur),
+        )
+
+
+def _totals_against_each_other(view: View) -> Iterator[Found]:
+    for (table_id, _year, _stage), totals in _groups(view.columns, ["table_id", "year", "stage"]):
+        sides = {
+            "des financeurs": totals[(totals["measure"] == "funding") & totals["funder"].notna()],
+            "de réalisation": totals[(totals["measure"] == "delivery") & totals["operator"].notna()],
+        }
+        whole = totals[
+            (totals["measure"] == "row_total") | ((totals["measure"] == "funding") & totals["funder"].isna())
+        ]
+        if len(whole) != 1:
+            continue
+        total = _first(whole)
+        for side, parts in sides.items():
+            if len(parts) < 2:
+                continue
+            computed = _exact(parts["amount_eur"])
+            gap = round(computed - total.amount_eur, 2)
+            if abs(gap) < CENT:
+                continue
+            addition = " + ".join(french.number(amount) for amount in parts["amount_eur"])
+            yield Found(
+                f"{view.name(table_id)} : les totaux {side} ne font pas le TOTAL : {addition} = "
+                f"{french.euros(computed)}, et non {french.euros(total.amount_eur)} "
+                f"(écart de {french.euros(abs(gap))}).",
+                *_place(total),
+                stated=french.euros(total.amount_eur),
+                computed=french.euros(computed),
+                gap=gap,
+            )
+
+
+def _rows_balance(view: View) -> Iterator[Found]:
+    for row in _each(view.rows[view.rows["spread"] >= CENT]):
+        sides = {"financeurs": row.funders, "réalisation": row.delivered, "total écrit": row.total}
+        known = {side: amount for side, amount in sides.items() if not math.isnan(amount)}
+        told = ", ".join(f"{side} {french.euros(amount)}" for side, amount in known.items())
+        apart = _odd_one(known)
+        suspect = _suspect_cell(view, row, apart, known)
+        if suspect:
+            clue = f" ; l'écart est aussi celui de sa colonne : la cellule {suspect} est à vérifier."
+        else:
+            clue = f" ; c'est « {apart} » qui s'écarte des deux autres." if apart else "."
+        source, sheet, cell = _place(row)
+        yield Found(
+            f"{_record(row)} : la ligne n'est pas équilibrée ({told}){clue}",
+            source,
+            sheet,
+            suspect or cell,
+            stated=french.euros(row.total) if "total écrit" in known else "",
+            computed=french.euros(row.funders) if "financeurs" in known else "",
+            gap=row.spread,
+        )
+
+
+def _odd_one(sides: dict[str, float]) -> str:
+    """The one side of three that two others contradict, or nothing."""
+    odd = [
+        side
+        for side, amount in sides.items()
+        if len(sides) == 3
+        and sum(abs(amount - other) < CENT for other in sides.values()) == 1
+        and len({round(other, 2) for other in sides.values()}) == 2
+    ]
+    return odd[0] if len(odd) == 1 else ""
+
+
+def _suspect_cell(view: View, row: Any, apart: str, sides: dict[str, float]) -> str:
+    """The one cell of the row whose column misses its total by what the row misses its balance by."""
+    if apart not in ("financeurs", "réalisation"):
+        return ""
+    lines, key = (view.funding, "funder") if apart == "financeurs" else (view.delivery, "operator")
+    by = sides[apart] - next(amount for side, amount in sides.items() if side != apart)
+    columns = view.columns[
+        (view.columns["table_id"] == row.table_id) & ((view.columns["gap"] - by).abs() < CENT)
+    ]
+    mine = lines[(lines["record_id"] == row.Index) & lines[key].isin(columns[key].dropna())]
+    return mine["cell"].iloc[0] if len(mine) == 1 else ""
+
+
+def _gaps_together(view: View) -> Iterator[Found]:
+    """When every row balances, what the gaps of a table say together: a row missing, too many, a swap."""
+    off = view.rows.loc[view.rows["spread"] >= CENT, "table_id"]
+    for table_id, totals in _groups(view.columns[view.columns["mixed"] == ""], "table_id"):
+        rows = view.rows[view.rows["table_id"] == table_id]
+        open_gaps = totals[totals["gap"].abs() >= CENT]
+        if len(open_gaps) < 2 or not len(rows) or (off == table_id).any():
+            continue
+        place = _place(_first(open_gaps))
+        name, told = view.name(table_id), _gap_list(open_gaps)
+        if (open_gaps["gap"] < 0).all() and len(open_gaps) == len(totals):
+            yield Found(
+                f"{name} : les {len(rows)} lignes sont équilibrées et les {len(open_gaps)} écarts concordent "
+                f"({told}) : une ou plusieurs lignes manquent dans le document. {_numbering(view, table_id)}",
+                *place,
+                gap=float(open_gaps["gap"].min()),
+            )
+        elif (open_gaps["gap"] > 0).all():
+            twins = _rows_equal_to(view, table_id, totals)
+            clue = f" La ligne {_cells(twins)} a exactement ces montants." if len(twins) else ""
+            yield Found(
+                f"{name} : les {len(rows)} lignes sont équilibrées et dépassent les totaux ({told}) : "
+                f"une ligne est en trop ou comptée deux fois.{clue}",
+                *(_place(_first(twins)) if len(twins) == 1 else place),
+                gap=float(open_gaps["gap"].max()),
+            )
+        elif len(open_gaps) == 2 and abs(open_gaps["gap"].sum()) < CENT:
+            swapped = _swapped(view, open_gaps)
+            clue = (
+                f" La ligne {_cells(swapped)} est la seule où l'échange les rétablit." if len(swapped) else ""
+            )
+            yield Found(
+                f"{name} : les lignes sont équilibrées et les deux écarts se compensent ({told}) : "
+                f"des montants ont été échangés entre ces colonnes.{clue}",
+                *(_place(_first(swapped)) if len(swapped) else place),
+                gap=float(open_gaps["gap"].max()),
+            )
+
+
+def _gap_list(totals: pd.DataFrame) -> str:
+    return ", ".join(f"{_column(total)} {french.signed(french.euros(total.gap))}" for total in _each(totals))
+
+
+def _rows_equal_to(view: View, table_id: str, totals: pd.DataFrame) -> pd.DataFrame:
+    """The records of the table whose amounts are exactly the gaps, column by column."""
+    wanted = {(total.measure, total.funder, total.operator): total.gap for total in _each(totals)}
+    lines = _amounts_by_column(view, table_id)
+    if lines.empty:
+        return view.records.iloc[:0]
+    same = [
+        all(
+            abs(amounts.get(key, 0) - gap) < CENT
+            for key, gap in _plain_keys(wanted).items()
+            if key in lines.columns or gap
+        )
+        for amounts in (row.dropna().to_dict() for _, row in lines.iterrows())
+    ]
+    return view.records[view.records["record_id"].isin(lines.index[same])].drop_duplicates("record_id")
+
+
+def _swapped(view: View, gaps: pd.DataFrame) -> pd.DataFrame:
+    """The one record whose amounts, exchanged between the two columns, would close both gaps."""
+    lines = _amounts_by_column(view, gaps["table_id"].iloc[0]).fillna(0)
+    (first, one), (second, _other) = _plain_keys(
+        {(total.measure, total.funder, total.operator): total.gap for total in _each(gaps)}
+    ).items()
+    if first not in lines or second not in lines:
+        return view.records.iloc[:0]
+    able = lines.index[(lines[first] - lines[second] - one).abs() < CENT]
+    return view.records[view.records["record_id"].isin(able if len(able) == 1 else [])]
+
+
+def _amounts_by_column(view: View, table_id: str) -> pd.DataFrame:
+    """The amounts of a table, one line per record, one column per (measure, who)."""
+    parts = []
+    for measure, lines, key in (("funding", view.funding, "funder"), ("delivery", view.delivery, "operator")):
+        own = lines[lines["table_id"] == table_id]
+        parts.append(own.assign(column=[f"{measure}:{who}" for who in own[key].fillna("")]))
+    rows = pd.concat([part[["record_id", "column", "amount_eur"]] for part in parts])
+    wide = rows.pivot_table(index="record_id", columns="column", values="amount_eur", aggfunc="sum")
+    totals = view.records[view.records["table_id"] == table_id].drop_duplicates("record_id")
+    return wide.join(totals.set_index("record_id")["row_total_eur"].rename("row_total:"))
+
+
+def _plain_keys(gaps: dict[tuple, float]) -> dict[str, float]:
+    return {
+        f"{measure}:{_text(operator if measure == 'delivery' else funder)}": gap
+        for (measure, funder, operator), gap in gaps.items()
+    }
+
+
+def _numbering(view: View, table_id: str) -> str:
+    """What the numbers of the actions say about missing rows, in one sentence."""
+    records = view.records[view.records["table_id"] == table_id]
+    if _number_breaks(records):
+        return "La numérotation est rompue (voir ce constat)."
+    if pd.to_numeric(records["number"], errors="coerce").notna().all() and len(records):
+        return "La numérotation n'est pas rompue : elles ne peuvent être qu'en fin d'axe ou sans numéro."
+    return "Demandez le tableau source."
+
+
+def _leads(view: View) -> Iterator[Found]:
+    """For a column with a gap and no other redundancy: the single amount that a usual slip explains."""
+    balanced = set(view.rows["table_id"])
+    alone = view.columns[(view.columns["gap"].abs() >= CENT) & ~view.columns["table_id"].isin(balanced)]
+    for total in _each(alone):
+        lines = view.covered(total).dropna(subset="amount_eur")
+        if len(lines) > LONG_TABLE:
+            continue
+        told = [(line, slip) for line in _each(lines) if (slip := _slip(line.amount_eur, total.gap))]
+        if len(told) != 1:
+            continue
+        line, slip = told[0]
+        yield Found(
+            f"{_column(total)} : l'écart de {french.euros(abs(total.gap))} serait celui d'un montant {slip} "
+            f"({line.cell} : {french.euros(line.amount_eur)}). À vérifier.",
+            *_place(line),
+            stated=french.euros(line.amount_eur),
+            gap=total.gap,
+        )
+
+
+def _slip(amount: float, gap: float) -> str:
+    """The usual slip that makes this amount miss its true value by `gap`, or nothing."""
+    true = round(amount - gap, 2)
+    if abs(true) < CENT:
+        return "en trop, ou compté deux fois"
+    if abs(true + amount) < CENT:
+        return "au signe inversé"
+    if any(abs(true - amount * 10.0**power) < CENT for power in (-3, -2, -1, 1, 2, 3)):
+        return "à la virgule déplacée"
+    before, after = f"{true:.2f}", f"{amount:.2f}"
+    moved = [i for i, (one, other) in enumerate(zip(before, after, strict=False)) if one != other]
+    if len(before) == len(after) and len(moved) == 2 and moved[1] == moved[0] + 1:
+        swapped = before[moved[0]] == after[moved[1]] and before[moved[1]] == after[moved[0]]
+        return "aux chiffres intervertis" if swapped else ""
+    return ""
+
+
+def _stated_counts(view: View) -> Iterator[Found]:
+    sizes = view.records.drop_duplicates("record_id").groupby("table_id").size()
+    for total in _each(view.totals[view.totals["count"].notna()]):
+        if total.table_id not in sizes:
+            continue
+        read, said = int(sizes[total.table_id]), int(total.count)
+        name = view.name(total.table_id)
+        lines = view.by_table.get(total.table_id, view.funding.iloc[:0])
+        amounts = int(lines["amount_eur"].count())
+        several = f" ; elles portent {amounts} montants" if amounts > read else ""
+        message = (
+            f"{name} : {french.counted(said, 'fiche annoncée', 'fiches annoncées', feminine=True)}, {read} "
+        )
+        yield Found(
+            message + f"{french.plural(read, 'lue')}{several}.",
+            *_place(total),
+            stated=str(said),
+            computed=str(read),
+            gap=read - said,
+            severity="info" if read == said else "",
+        )
+
+
+def _repeated_statements(view: View) -> Iterator[Found]:
+    """The same total announced in two places with two values."""
+    keys = ["table_id", "measure", "funder", "operator", "year", "stage"]
+    for value, write in (("amount_eur", french.euros), ("count", french.number)):
+        known = view.totals[view.totals[value].notna()]
+        for _, same in _groups(known, keys):
+            if same[value].nunique() > 1:
+                told = french.listing(f"{write(float(t[value]))} ({t['cell']})" for _, t in same.iterrows())
+                first = _first(same)
+                yield Found(
+                    f"{_column(first)} : le même total est annoncé plusieurs fois : {told}.", *_place(first)
+                )
+
+
+# --- Lines and what they detail ------------------------------------------------------------------
+
+
+def _details(view: View) -> Iterator[Found]:
+    """Lines detailed by other lines: the part detailed, and what does not agree."""
+    details = view.funding[view.funding["part_of"].notna()]
+    parents = view.funding[view.funding["funding_id"].isin(details["part_of"])].drop_duplicates("funding_id")
+    for parent in _each(parents[(parents["stage"] != "allocated") & parents["amount_eur"].gt(0)]):
+        # an envelope (allocated) is not the sum of its awards: it has its own check
+        lines = details[details["part_of"] == parent.funding_id]
+        table_id, amount = lines["table_id"].iloc[0], french.euros(parent.amount_eur)
+        computed = _exact(lines["amount_eur"])
+        gap = round(computed - parent.amount_eur, 2)
+        what = f"{_record(parent)} ({amount})"
+        said: Any = {"stated": amount, "computed": french.euros(computed), "gap": gap}
+        if abs(gap) < CENT:
+            message = f"{what} : détaillé en totalité dans {view.name(table_id)}."
+            yield Found(message, *_place(parent), **said, severity="info")
+        else:
+            over = "dépasse le montant" if gap > 0 else "n'en justifie que "
+            share = "" if gap > 0 else french.percent(computed / parent.amount_eur, 1)
+            message = f"{what} : le détail de {view.name(table_id)} ({said['computed']}) {over}{share}."
+            yield Found(message, *_place(parent), **said)
+        years = sorted(int(year) for year in lines["year"].dropna().unique())
+        if not pd.isna(parent.year) and any(year != parent.year for year in years):
+            told = french.listing(years)
+            message = f"{what} : montant de {parent.year}, détaillé par des lignes de {told}."
+            yield Found(message, *_place(parent))
+        announced = view.columns[
+            (view.columns["table_id"] == table_id) & (view.columns["measure"] == "funding")
+        ]
+        announced = announced[announced["funder"] == lines["funder"].iloc[0]]
+        for total in _each(announced[(announced["amount_eur"] - parent.amount_eur).abs() >= CENT]):
+            yield Found(
+                f"{what} : le total annoncé de son détail est {french.euros(total.amount_eur)}.",
+                *_place(total),
+                stated=french.euros(total.amount_eur),
+                computed=amount,
+                gap=round(parent.amount_eur - total.amount_eur, 2),
+            )
+
+
+def _awards_and_envelope(view: View) -> Iterator[Found]:
+    """What was awarded against the envelope, under each reading of the envelope."""
+    envelopes = view.funding[(view.funding["stage"] == "allocated") & view.funding["amount_eur"].gt(0)]
+    for envelope in _each(envelopes):
+        awards = view.funding[(view.funding["stage"] == "awarded") & (view.funding["kind"] == envelope.kind)]
+        awards = awards[awards["part_of"] == envelope.funding_id]
+        if awards.empty:
+            continue
+        awarded, amount = _exact(awards["amount_eur"]), envelope.amount_eur
+        dated = awards.groupby("year")["amount_eur"].sum()
+        undated = _exact(awards.loc[awards["year"].isna(), "amount_eur"])
+        largest = (dated.max() if len(dated) else 0) + undated
+        years = max(1, int(dated.index.max() - dated.index.min() + 1)) if len(dated) else 1
+        whole = _years(envelope.period_start, envelope.period_end)
+        readings = {"pour toute la période": 1, f"annuelle, sur {years} ans": years}
+        if whole and whole not in readings.values():
+            readings[f"annuelle, sur {whole} ans"] = whole
+        told = french.listing(
+            f"{french.percent(awarded / (amount * times), 1)} si l'enveloppe est {words}"
+            for words, times in readings.items()
+        )
+        least = "dépasse" if largest - amount >= CENT else "ne dépasse pas"
+        yield Found(
+            f"{_record(envelope)} : {french.euros(awarded)} accordés pour une enveloppe de "
+            f"{french.euros(amount)}, soit {told}. Au plus {french.euros(largest)} une même année, "
+            f"ce qui {least} une enveloppe annuelle.",
+            *_place(envelope),
+            stated=french.euros(amount),
+            computed=french.euros(awarded),
+            gap=round(awarded - amount, 2),
+            severity="alert" if awarded - amount >= CENT else "info",
+        )
+
+
+def _stages_side_by_side(view: View) -> Iterator[Found]:
+    """Programmes whose money is told at several stages."""
+    lines = view.funding.dropna(subset=["amount_eur", "programme", "stage"])
+    for programme, own in _groups(lines, "programme"):
+        sums = {stage: _exact(same["amount_eur"]) for stage, same in _groups(own, "stage")}
+        if len(sums) > 1:
+            told = french.listing(
+                f"{french.euros(amount)} {schema.STAGE_LABELS.get(stage, stage)}"
+                for stage, amount in sums.items()
+            )
+            yield Found(
+                f"{programme} : {told}. Ces montants sont de nature différente et ne s'ajoutent pas.",
+                *_place(_first(own)),
+            )
+
+
+def _without_total(view: View) -> Iterator[Found]:
+    """Tables without a stated total whose sum would need a convention."""
+    stated = set(view.totals["table_id"])
+    inside = set(view.funding["part_of"].dropna())
+    for table_id, lines in view.by_table.items():
+        blank, detailed = lines["amount_eur"].isna(), lines["funding_id"].isin(inside)
+        if table_id in stated or not (blank.any() or detailed.any()) or len(lines) > LONG_TABLE:
+            continue
+        whole = _exact(lines["amount_eur"])
+        instead = _exact(view.funding.loc[view.funding["part_of"].isin(lines["funding_id"]), "amount_eur"])
+        kept = whole - _exact(lines.loc[detailed, "amount_eur"]) + instead
+        other = (
+            f", {french.euros(kept)} si le détail remplace les lignes détaillées ailleurs"
+            if detailed.any()
+            else ""
+        )
+        silent = f" ; {french.counted(int(blank.sum()), 'ligne sans montant', 'lignes sans montant')}"
+        yield Found(
+            f"{view.name(table_id)} : aucun total annoncé. Les montants lus font {french.euros(whole)}{other}"
+            f"{silent if blank.any() else ''}.",
+            *_place(_first(lines)),
+            computed=french.euros(whole),
+        )
+
+
+# --- Years ---------------------------------------------------------------------------------------
+
+
+def _undated(view: View) -> Iterator[Found]:
+    for table_id, lines in view.by_table.items():
+        known = lines[lines["amount_eur"].notna()]
+        undated = known[known["year"].isna()]
+        if undated.empty:
+            continue
+        amount, whole = _exact(undated["amount_eur"]), _exact(known["amount_eur"])
+        share = f" ({french.percent(amount / whole, 1)} de {french.euros(whole)})" if whole else ""
+        yield Found(
+            f"{view.name(table_id)} : {french.counted(len(undated), 'montant')} sans année sur {len(known)}, "
+            f"soit {french.euros(amount)}{share} : {_cells(undated)}.",
+            *_place(_first(undated)),
+            computed=french.euros(amount),
+        )
+
+
+def _same_year_twice(view: View) -> Iterator[Found]:
+    """One record, one funder, one year, one stage, two amounts: one of the years is doubtful."""
+    lines = view.funding[view.funding["amount_eur"].notna() & view.funding["year"].notna()]
+    lines = lines[lines["record_id"].notna()]
+    keys = ["record_id", "funder", "recipient", "operator", "year", "stage", "kind"]
+    twice = lines[
+        lines.duplicated(keys, keep=False) & lines.duplicated(["source", "sheet", "cell"], keep=False)
+    ]
+    for _, same in _groups(twice, keys):
+        first = _first(same)
+        yield Found(
+            f"{_record(first)} : {french.counted(len(same), 'montant')} pour la même année {first.year} "
+            f"({french.listing(french.euros(amount) for amount in same['amount_eur'])}).",
+            *_place(first),
+        )
+
+
+# --- Keys, duplicates and references ------------------------------------------------------------
+
+
+def _repeated_keys(view: View) -> Iterator[Found]:
+    for what, frame, key in (
+        ("le montant", view.tables.funding, "funding_id"),
+        ("la fiche", view.records, "record_id"),
+        ("le total", view.totals, "total_id"),
+    ):
+        again = frame[frame[key].notna() & frame.duplicated(key, keep=False)]
+        yield from _told_by_sheet(
+            again,
+            lambda rows, what=what, key=key: (
+                f"{what} {french.listing(rows[key].unique()[:SHOWN])} est lu plusieurs fois : {_cells(rows)}."
+            ),
+        )
+
+
+_DESCRIBED = ("source sheet funder recipient operator title programme axis year stage kind "
+              "period_start period_end amount_eur").split()  # fmt: skip
+
+
+def _repeated_lines(view: View) -> Iterator[Found]:
+    """Amounts that nothing tells apart: the same line written twice."""
+    lines = view.tables.funding
+    lines = lines[lines["amount_eur"].notna() & lines["title"].notna()]
+    lines = lines[lines.duplicated(["amount_eur", "title"], keep=False)]
+    again = lines[lines.duplicated(_DESCRIBED, keep="first")]
+    yield from _told_by_sheet(
+        again,
+        lambda rows: (
+            f"{french.counted(len(rows), 'ligne identique', 'lignes identiques', feminine=True)} à une ligne "
+            f"précédente ({_cells(rows)}), pour {french.euros(_exact(rows['amount_eur']))}."
+        ),
+    )
+
+
+def _number_order(view: View) -> Iterator[Found]:
+    for table_id, records in _groups(view.records, "table_id"):
+        if len(records) <= LONG_TABLE:
+            for record, expected in _number_breaks(records):
+                axis = f" de l'axe « {record.axis} »" if _text(record.axis) else ""
+                yield Found(
+                    f"{view.name(table_id)} : {_record(record)} porte le n° {record.number}{axis}, "
+                    f"le n° {expected} était attendu : une ligne manque, est en trop ou a changé d'axe.",
+                    *_place(record),
+                    stated=_text(record.number),
+                    computed=str(expected),
+                )
+
+
+def _number_breaks(records: pd.DataFrame) -> list[tuple[Any, int]]:
+    """The records whose number does not follow the one above, within their axis, with the number expected."""
+    numbers = pd.to_numeric(records["number"], errors="coerce")
+    if numbers.isna().any():
+        return []
+    axis = records["axis"].fillna("")
+    start = numbers.iloc[0] if len(numbers) else 0
+    expected = (numbers.groupby(axis).shift() + 1).fillna(1 if axis.nunique() > 1 or start == 1 else start)
+    wrong = records[numbers != expected]
+    return list(zip(_each(wrong), expected[wrong.index].astype(int), strict=True))
+
+
+def _restarting_numbers(view: View) -> Iterator[Found]:
+    for table_id, records in _groups(view.records, "table_id"):
+        numbers = records["number"].dropna()
+        if len(numbers) and numbers.duplicated().any() and not records.duplicated(["axis", "number"]).any():
+            counts = records.groupby("axis", sort=False).size()
+            yield Found(
+                f"{view.name(table_id)} : les numéros repartent à {numbers.iloc[0]} à chaque axe "
+                f"({' + '.join(str(count) for count in counts)} = {len(records)}) ; "
+                "la clé est l'axe et le numéro.",
+                *_place(_first(records)),
+            )
+
+
+_ANNEX = re.compile(r"annexe\s+(\d+)", re.IGNORECASE)
+
+
+def _self_references(view: View) -> Iterator[Found]:
+    """« cf annexe 1 » written in annex 1."""
+    for record in _each(_small(view.records)):
+        own = _ANNEX.search(" ".join(french.strip_accents(_text(x)) for x in (record.sheet, record.table_id)))
+        if own is None:
+            own = re.search(r"annexe[_ -]?(\d+)", _text(record.table_id), re.IGNORECASE)
+        text = _words_of(record)
+        for named in _ANNEX.finditer(text):
+            if own and named.group(1) == own.group(1):
+                yield Found(
+                    f"{_record(record)} : renvoie à l'annexe {named.group(1)}, où elle se trouve déjà "
+                    f"(« {_around(text, named)} »).",
+                    *_place(record),
+                    stated=f"annexe {named.group(1)}",
+                )
+
+
+def _funded_twice(view: View) -> Iterator[Found]:
+    """A project named in quotation marks in one record and found, spelt otherwise or not, in another."""
+    records = _small(view.records).drop_duplicates("record_id")
+    lines = view.funding[view.funding["record_id"].isin(records["record_id"])]
+    funded = lines.groupby("record_id")["amount_eur"].sum(min_count=1)
+    records = records[records["record_id"].isin(funded.index[funded.gt(0)])]
+    texts = {row.Index: f" {_folded(_words_of(row))} " for row in _each(records)}
+    told: set[frozenset] = set()
+    for row in _each(records):
+        for name in re.findall(r"[\"«“]\s*([^\"«»“”]{5,80}?)\s*[\"»”]", _words_of(row)):
+            key = _folded(name)
+            if sum(len(word) >= 3 for word in key.split()) < 2:
+                continue
+            for other, text in texts.items():
+                pair = frozenset((row.Index, other))
+                if other == row.Index or f" {key} " not in text or pair in told:
+                    continue
+                told.add(pair)
+                twin = records.loc[other]
+                one, two = funded[row.record_id], funded[twin["record_id"]]
+                yield Found(
+                    f"« {name} » est financé deux fois : {french.euros(one)} "
+                    f"({view.name(row.table_id)}, {row.cell}) et {french.euros(two)} "
+                    f"({view.name(twin['table_id'])}, {twin['cell']}).",
+                    *_place(row),
+                    stated=french.euros(one),
+                    computed=french.euros(two),
+                )
+
+
+# --- Cells and labels ------------------------------------------------------------------------------
+
+
+_TEXTS = {"title": "intitulé", "description": "description", "partners": "partenaires"}
+
+
+def _blank_cells(view: View) -> Iterator[Found]:
+    for table_id in dict.fromkeys(view.records["table_id"].dropna()):
+        records = view.records[view.records["table_id"] == table_id]
+        counts: list[tuple[str, pd.DataFrame]] = []
+        for lines, key, what in (
+            (view.funding, "funder", "{}"),
+            (view.delivery, "operator", "réalisation {}"),
+        ):
+            own = lines[(lines["table_id"] == table_id) & lines["amount_eur"].isna()]
+            counts += [(what.format(_text(who) or "montant"), part) for who, part in _groups(own, key)]
+        for column, label in _TEXTS.items():
+            blank = records[records[column].fillna("").str.strip() == ""]
+            if 0 < len(blank) < len(records):
+                counts.append((label, blank))
+        if not counts:
+            continue
+        whole = sum(len(part) for _, part in counts)
+        told = french.listing(f"{label} {len(part)} ({_cells(part)})" for label, part in counts)
+        yield Found(
+            f"{view.name(table_id)} : {french.counted(whole, 'cellule')} sans valeur : {told}. "
+            "Une cellule vide n'est pas un zéro.",
+            *_place(_first(counts[0][1])),
+            computed=str(whole),
+        )
+
+
+def _zero_amounts(view: View) -> Iterator[Found]:
+    lines = pd.concat([view.tables.funding, view.tables.delivery])
+    yield from _told_by_sheet(
+        lines[lines["amount_eur"] == 0],
+        lambda rows: (
+            f"{french.counted(len(rows), 'montant égal', 'montants égaux')} à zéro ({_cells(rows)}) : "
+            "un vrai zéro, ou une cellule qui devait rester vide ?"
+        ),
+    )
+
+
+def _negative_amounts(view: View) -> Iterator[Found]:
+    lines = pd.concat([view.tables.funding, view.tables.delivery])
+    yield from _told_by_sheet(
+        lines[lines["amount_eur"] < 0],
+        lambda rows: (
+            f"{french.counted(len(rows), 'montant négatif', 'montants négatifs')} ({_cells(rows)}), pour "
+            f"{french.euros(_exact(rows['amount_eur']))}."
+        ),
+    )
+
+
+_LABELLED = {
+    "records": ("axis", "legal_status", "strand", "programme"),
+    "funding": ("funder", "recipient", "operator", "programme"),
+    "delivery": ("operator",),
+    "places": ("territory",),
+}
+
+
+def _label_variants(view: View) -> Iterator[Found]:
+    """Labels of one column that differ by case, accents, spaces or punctuation only."""
+    seen: set[tuple[str, ...]] = set()
+    for name, columns in _LABELLED.items():
+        frame = getattr(view.tables, name)
+        for column in columns:
+            variants = [group for group in _same_but_written_otherwise(frame[column]) if group not in seen]
+            seen.update(variants)
+            if not variants:
+                continue
+            label = next(c.label for c in schema.TABLES[name].columns if c.name == column)
+            groups = [french.listing(f"« {one} »" for one in group) for group in variants]
+            more = f" (et {len(groups) - SHOWN} autres)" if len(groups) > SHOWN else ""
+            first = _first(frame[frame[column] == variants[0][-1]])
+            yield Found(
+                f"{label} : le même nom écrit autrement : {' ; '.join(groups[:SHOWN])}{more}.", *_place(first)
+            )
+
+
+def _same_but_written_otherwise(labels: pd.Series) -> list[tuple[str, ...]]:
+    known = labels.dropna().drop_duplicates()
+    keys = pd.Series(_folded_all(known), known.index)
+    again = keys.duplicated(keep=False) & (keys != "")
+    return [tuple(group) for _, group in known[again].groupby(keys[again], sort=False)]
+
+
+_WORD = re.compile(r"[^\W\d_]{8,}")
+
+
+def _unaccented_words(view: View) -> Iterator[Found]:
+    """Long words written here with their accents and there without."""
+    spelt: dict[str, set[str]] = {}
+    places: dict[str, Any] = {}
+    for record in _each(_small(view.records)):
+        for word in _WORD.findall(_words_of(record)):
+            lower = word.lower()
+            spelt.setdefault(french.strip_accents(lower), set()).add(lower)
+            places.setdefault(lower, record)
+    for bare, words in spelt.items():
+        accented = sorted(word for word in words if word != bare and word[1:-2] != bare[1:-2])
+        if bare in words and accented:
+            yield Found(
+                f"« {bare} » est aussi écrit « {accented[0]} » : accent oublié ?",
+                *_place(places[bare]),
+                stated=bare,
+                computed=accented[0],
+            )
+
+
+def _trailing_separators(view: View) -> Iterator[Found]:
+    for column in _TEXTS:
+        texts = _small(view.records)
+        cut = texts[texts[column].fillna("").str.contains(r"[,;:]\s*$")]
+        yield from _told_by_sheet(
+            cut,
+            lambda rows: (
+                f"{french.counted(len(rows), 'texte fini', 'textes finis')} par un séparateur "
+                f"({_cells(rows)}) : rien n'a été perdu ?"
+            ),
+        )
+
+
+def _shared_amounts(view: View) -> Iterator[Found]:
+    """One amount for several territories: its sharing is a convention."""
+    named = view.places.dropna(subset=["record_id", "territory"])
+    territories = named.groupby("record_id", sort=False)["territory"].agg(lambda t: list(dict.fromkeys(t)))
+    several = territories[territories.str.len() > 1]
+    amounts = view.funding[view.funding["record_id"].isin(several.index) & view.funding["amount_eur"].notna()]
+    if len(amounts) > LONG_TABLE:
+        return
+    for record_id, lines in _groups(amounts, "record_id"):
+        first = _first(lines)
+        yield Found(
+            f"{_record(first)} : {french.euros(_exact(lines['amount_eur']))} pour {len(several[record_id])} "
+            f"territoires ({french.listing(several[record_id])}) ; leur partage est une convention.",
+            *_place(first),
+            computed=str(len(several[record_id])),
+        )
+
+
+def _funders_among_partners(view: View) -> Iterator[Found]:
+    """A funder of the action named among its partners."""
+    records = _small(view.records).drop_duplicates("record_id").set_index("record_id")
+    partners = {key: f" {_folded(text)} " for key, text in records["partners"].dropna().items()}
+    lines = view.funding[view.funding["record_id"].isin(partners) & view.funding["amount_eur"].notna()]
+    for line in _each(lines):
+        if (key := _folded(_text(line.funder))) and f" {key} " in partners[line.record_id]:
+            yield Found(
+                f"{_record(line)} : « {line.funder} » est à la fois financeur et partenaire.", *_place(line)
+            )
+
+
+# --- The list --------------------------------------------------------------------------------------
+
+CHECKS: tuple[Check, ...] = (
+    Check("repeated_key", "blocking", "Un identifiant ne désigne qu'une ligne.", _repeated_keys),
+    Check(
+        "mixed_total", "blocking", "Un total annoncé couvre une seule étape, une seule forme.", _mixed_totals
+    ),
+    Check("column_total", "alert", "Les lignes font le total annoncé de chaque colonne.", _column_totals),
+    Check("row_balance", "alert", "Sur chaque ligne, financeurs = réalisation = total.", _rows_balance),
+    Check(
+        "totals_balance", "alert", "Les totaux annoncés s'accordent entre eux.", _totals_against_each_other
+    ),
+    Check("gaps_together", "alert", "Les écarts d'une table s'expliquent ensemble.", _gaps_together),
+    Check("gap_lead", "info", "Un écart correspond à une erreur de frappe usuelle.", _leads),
+    Check("stated_count", "alert", "Le nombre de fiches annoncé est celui des fiches lues.", _stated_counts),
+    Check(
+        "repeated_statement",
+        "alert",
+        "Un même total est annoncé partout avec la même valeur.",
+        _repeated_statements,
+    ),
+    Check("detail", "alert", "Le détail d'un montant fait ce montant.", _details),
+    Check("envelope", "alert", "Les montants accordés tiennent dans l'enveloppe.", _awards_and_envelope),
+    Check("stages", "info", "Des étapes différentes ne s'ajoutent pas.", _stages_side_by_side),
+    Check("no_total", "info", "Chaque table annonce son total.", _without_total),
+    Check("undated", "alert", "Chaque montant a une année.", _undated),
+    Check(
+        "same_year_twice", "alert", "Une fiche n'a qu'un montant par année et financeur.", _same_year_twice
+    ),
+    Check("repeated_line", "alert", "Une ligne n'est pas écrite deux fois.", _repeated_lines),
+    Check("number_order", "alert", "Les numéros se suivent dans chaque axe.", _number_order),
+    Check("number_restart", "info", "Les numéros désignent une seule action.", _restarting_numbers),
+    Check("self_reference", "alert", "Un renvoi mène ailleurs qu'à lui-même.", _self_references),
+    Check("funded_twice", "alert", "Un projet n'est pas financé deux fois.", _funded_twice),
+    Check("negative_amount", "alert", "Un montant n'est pas négatif.", _negative_amounts),
+    Check("zero_amount", "alert", "Une cellule sans montant est vide, et non nulle.", _zero_amounts),
+    Check("blank_cell", "info", "Chaque cellule est remplie.", _blank_cells),
+    Check("label_variant", "info", "Un nom s'écrit partout de la même façon.", _label_variants),
+    Check("accent", "info", "Un mot garde ses accents.", _unaccented_words),
+    Check("cut_text", "info", "Un texte ne finit pas par un séparateur.", _trailing_separators),
+    Check("shared_amount", "info", "Un montant va à un seul territoire.", _shared_amounts),
+    Check("funder_partner", "info", "Un financeur n'est pas aussi partenaire.", _funders_among_partners),
+)
+
+
+# --- What the checks share -----------------------------------------------------------------------
+
+
+def _told_by_sheet(rows: pd.DataFrame, message: Callable[[pd.DataFrame], str]) -> Iterator[Found]:
+    """One finding per sheet for rows that fail the same way, placed at the first."""
+    for _, same in _groups(rows, ["source", "sheet"]):
+        yield Found(french.sentence_case(message(same)), *_place(_first(same)))
+
+
+def _cells(rows: pd.DataFrame) -> str:
+    """The first cells of the rows: « G5, G7 et 12 autres »."""
+    cells = rows["cell"].dropna().drop_duplicates().tolist()
+    rest = len(rows["cell"].dropna().unique()) - SHOWN
+    return ", ".join(cells[:SHOWN]) + (f" et {rest} autres" if rest > 0 else "")
+
+
+def _groups(frame: pd.DataFrame, by: str | list[str]) -> Iterator[tuple[Any, pd.DataFrame]]:
+    """The groups in the order they first appear, rows without key included."""
+    return iter(frame.groupby(by, sort=False, dropna=False))
+
+
+def _each(frame: pd.DataFrame) -> Iterator[Any]:
+    return iter(frame.itertuples())
+
+
+def _first(frame: pd.DataFrame) -> Any:
+    return next(_each(frame))
+
+
+def _place(row: Any) -> tuple[str, str, str]:
+    return _text(row.source), _text(row.sheet), _text(row.cell)
+
+
+def _text(value: object) -> str:
+    return "" if value is None or value is pd.NA or value != value else str(value)
+
+
+def _sheet_name(row: Any) -> str:
+    return _text(row.sheet) or _text(row.source).rsplit("/", 1)[-1] or _text(row.table_id)
+
+
+def _column(total: Any) -> str:
+    """What a reader calls the column that a stated total closes, with its table."""
+    what = _text(total.covers) or _text(total.funder) or _text(total.operator) or "total"
+    return f"{_sheet_name(total)}, {what}"
+
+
+def _record(row: Any) -> str:
+    title = _text(row.title)
+    return f"« {title if len(title) <= 70 else title[:69].rstrip() + '…'} »" if title else _text(row.cell)
+
+
+def _words_of(record: Any) -> str:
+    return " · ".join(_text(x) for x in (record.title, record.description, record.partners))
+
+
+def _around(text: str, found: re.Match[str]) -> str:
+    return text[max(0, found.start() - 15) : found.end()].lstrip()
+
+
+def _years(start: Any, end: Any) -> int:
+    """The number of years of a period, 0 when it is not said."""
+    return 0 if pd.isna(start) or pd.isna(end) else int(end.year - start.year + 1)
+
+
+def _small(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame, or nothing when it is too long for its texts to be compared."""
+    return frame if len(frame) <= LONG_TABLE else frame.iloc[:0]
+
+
+def _exact(amounts: pd.Series) -> float:
+    """The sum exact to the cent; missing amounts do not count."""
+    return round(math.fsum(amounts.dropna()), 2)
+
+
+def _only(lines: pd.DataFrame, **wanted: Any) -> pd.DataFrame:
+    """The lines whose columns hold the values wanted; a missing value wants nothing."""
+    for column, value in wanted.items():
+        if not pd.isna(value) and column in lines:
+            lines = lines[lines[column] == value]
+    return lines
+
+
+def _mixture(lines: pd.DataFrame) -> str:
+    """The French names of the stages and kinds when the lines have several, or nothing."""
+    several = []
+    for column, labels in (("stage", schema.STAGE_LABELS), ("kind", schema.KIND_LABELS)):
+        if column in lines:
+            found = lines.loc[lines["amount_eur"].notna(), column].dropna().unique()
+            several += [labels.get(value, value) for value in found] if len(found) > 1 else []
+    return french.listing(several)
+
+
+def _folded(text: str) -> str:
+    """The text without case, accents or punctuation: the key under which spellings meet."""
+    return re.sub(r"[\W_]+", " ", french.strip_accents(text).casefold()).strip()
+
+
+def _folded_all(texts: pd.Series) -> list[str]:
+    """`_folded` of many texts at once."""
+    bare = pc.utf8_lower(pc.utf8_normalize(pa.array(texts, pa.large_string()), "NFKD"))
+    letters = pc.replace_substring_regex(bare, r"\p{M}+", "")
+    return pc.utf8_trim_whitespace(pc.replace_substring_regex(letters, r"[^\p{L}\p{N}]+", " ")).to_pylist()
