@@ -32,7 +32,7 @@ _ON = {0: PAPER, 1: INK, 2: PAPER, 3: INK, MISSING: INK, REST: INK}  # text over
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar: its name, what is written beside it, its parts as (amount, series), the mark it is held against."""
+    """One bar: its name, its value in words, its parts as (amount, series), the mark it is held against."""
 
     label: str
     value: str

@@ -119,7 +119,7 @@ def worded(value: float, stage: str, trace: Trace | None = None) -> Sentence:
 
 
 def stages(frame: pd.DataFrame, when: str) -> Sentence:
-    """How much at each stage, and why they are not added: « En 2013, 140 545 € prévus et 73 000 € accordés. »"""
+    """How much at each stage, and why they are not added: « En 2013, 140 € prévus et 73 € accordés. »"""
     amounts = [worded(row.amount_eur, row.stage, row.trace) for row in frame.itertuples()]
     told = said("{when}, {amounts}.", when=french.sentence_case(when), amounts=listed(amounts))
     if len(amounts) < 2:

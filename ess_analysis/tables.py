@@ -66,7 +66,7 @@ def display_table(
     """The frame as a display table, one row for one, headers in French.
 
     A column `<name>_trace` (or `trace`, for amount_eur) is not shown: it says where the numbers of `<name>`
-    come from. Missing values are « – ». `total` is the last row, by column; a column it does not name stays empty.
+    come from. Missing values are « – ». `total` is the last row, by column; the others stay empty there.
     """
     names = [name for name in frame.columns if not _is_trace(name)]
     known = {**_LABELS, **(labels or {})}

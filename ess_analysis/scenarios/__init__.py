@@ -20,23 +20,25 @@ def command(options: argparse.Namespace) -> int:
     from ess_analysis import terminal
     from ess_analysis.scenarios import exploration
     from ess_analysis.scenarios.inputs import read_inputs
+    from ess_analysis.scenarios.settings import find, settings
 
     inputs = read_inputs(options.data)
     if options.switch:
         frame = exploration.switching(inputs, options.switch, options.set)
         if options.format == "table":
-            frame = exploration.switching_told(inputs, frame)
+            value = settings(inputs, options.set)[find(inputs, options.switch)]
+            print("\n".join(exploration.switching_told(inputs, options.switch, frame, value)))
+            return _notes(inputs, options)
     elif options.format == "table":
         frame = exploration.summary(inputs, options.set, draws=options.draws)
     else:
         frame = exploration.scenarios(inputs, options.set, draws=options.draws)
     print(terminal.rendered(frame, options.format))
-    _notes(inputs, options)
-    return 0
+    return _notes(inputs, options)
 
 
-def _notes(inputs: Inputs, options: argparse.Namespace) -> None:
-    """What a reader must know about these figures, on the error output so that records stay clean."""
+def _notes(inputs: Inputs, options: argparse.Namespace) -> int:
+    """What a reader must know about these figures, on the error output: records stay clean."""
     from ess_analysis.scenarios import equations, exploration
     from ess_analysis.scenarios.settings import settings
 
@@ -50,6 +52,7 @@ def _notes(inputs: Inputs, options: argparse.Namespace) -> None:
         said.append(exploration.RESTS_ON)
     for sentence in said:
         print(sentence, file=sys.stderr)
+    return 0
 
 
 def explore(options: argparse.Namespace) -> int:

@@ -6,8 +6,9 @@ Decisions are never drawn: they take the value set. Assumptions not set are draw
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from ess_analysis.scenarios.inputs import Input, Inputs, need
 from ess_analysis.scenarios.settings import changed_names, find, settings
 
 SEED = 2015
+EQUAL = 1e-9  # below this two options are said equal
 LOW, HIGH = 0.05, 0.95  # the range shown leaves out one draw in twenty on each side
 HEADLINES = ("N_sum", "C", "W_mean", "lille_share", "unused_sum")  # read in the last year
 
@@ -163,29 +165,36 @@ def switching(
     changes: Mapping[str, Any] | Iterable[str] = (),
     *,
     indicators: Iterable[str] = ("N_sum", "C", "W_mean"),
-    steps: int = 200,
 ) -> pd.DataFrame:
     """Where two options change places when one input moves: input, option, other, indicator, value…
 
     All roots of the difference in the last year, by a scan then Brent's method. The search goes past the
     plausible bounds (`inside` False) as far as the input keeps a meaning; no row means no switch found.
+    `ahead` is the option ahead above the value: more projects or communes, less staff time.
     """
     one = inputs[find(inputs, name)]
-    values = settings(inputs, changes)
-    low, high = search_window(one)
-    grid = np.array(sorted({*np.linspace(low, high, steps + 1), one.low, one.high}))
+    values, grid = settings(inputs, changes), search_grid(one)
     runs = simulate(values | {one.id: grid})
     rows = []
     for indicator in indicators:
         ends = runs[indicator][:, -1, :]
-        for first, option in enumerate(OPTIONS):
-            for second in range(first + 1, len(OPTIONS)):
-                for value in _roots(
-                    values, one.id, indicator, first, second, grid, ends[first] - ends[second]
-                ):
-                    inside = bool(one.low - 1e-9 <= value <= one.high + 1e-9)
-                    rows.append((one.id, option, OPTIONS[second], indicator, value, one.unit, inside))
-    return pd.DataFrame(rows, columns=["input", "option", "other", "indicator", "value", "unit", "inside"])
+        for first, second in combinations(range(len(OPTIONS)), 2):
+            pair = (OPTIONS[first], OPTIONS[second])
+            for value, rises in _roots(values, one.id, indicator, first, second, grid, ends):
+                inside = bool(one.low - 1e-9 <= value <= one.high + 1e-9)
+                ahead = pair[0] if rises != (indicator == "W_mean") else pair[1]
+                rows.append((one.id, *pair, indicator, value, one.unit, inside, ahead))
+    columns = ["input", "option", "other", "indicator", "value", "unit", "inside", "ahead"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+SCAN = 200  # steps of the scan for switching values
+
+
+def search_grid(one: Input) -> np.ndarray:
+    """The values scanned for a switch: evenly spaced over the search window."""
+    low, high = search_window(one)
+    return low + (high - low) * (np.arange(SCAN + 1) / SCAN)
 
 
 def search_window(one: Input) -> tuple[float, float]:
@@ -208,26 +217,28 @@ def _roots(
     first: int,
     second: int,
     grid: np.ndarray,
-    gaps: np.ndarray,
-) -> list[float]:
-    """The values of the input where the gap between two options changes sign."""
+    ends: np.ndarray,
+) -> list[tuple[float, bool]]:
+    """Where the gap between two options changes sign, and whether it rises there.
+
+    A stretch of equality between two signs counts once, at its start.
+    """
 
     def gap(value: float) -> float:
         run = simulate({**values, name: value})[indicator][:, -1, 0]
         return float(run[first] - run[second])
 
-    signs = np.sign(np.where(np.abs(gaps) < 1e-9, 0.0, gaps))
+    gaps = ends[first] - ends[second]
+    signs = np.sign(np.where(np.abs(gaps) < EQUAL, 0.0, gaps))
     found, last = [], None
-    for position, sign in enumerate(signs):
-        if not np.isfinite(gaps[position]) or sign == 0:
-            continue
-        if last is not None and signs[last] != sign:
-            touching = [i for i in range(last + 1, position) if signs[i] == 0]
-            found.append(
-                float(grid[touching[0]])
-                if touching
-                else float(brentq(gap, grid[last], grid[position], xtol=1e-10))
+    for position in np.flatnonzero(signs):
+        if last is not None and signs[last] != signs[position]:
+            root = (
+                brentq(gap, grid[last], grid[position], xtol=1e-12)
+                if position == last + 1
+                else grid[last + 1]
             )
+            found.append((float(root), bool(signs[position] > 0)))
         last = position
     return found
 
@@ -417,22 +428,29 @@ def _runs(codes: list[str], words: Mapping[str, str]) -> str:
     return ", ".join(parts)
 
 
-def switching_told(inputs: Inputs, switches: pd.DataFrame) -> pd.DataFrame:
-    """The switching values as sentences: one column, « Bascule »."""
-    words = {
-        "N_sum": "soutiennent autant de projets",
-        "C": "touchent autant de communes",
-        "W_mean": "demandent autant de temps d’équipe",
-    }
+AHEAD = {
+    "N_sum": "soutiendrait plus de projets",
+    "C": "toucherait plus de communes",
+    "W_mean": "demanderait moins de temps d’équipe",
+}
+
+
+def switching_told(inputs: Inputs, name: str, switches: pd.DataFrame, value: float) -> list[str]:
+    """The switching values of an input as sentences, seen from its present `value`; one sentence if none."""
+    one = inputs[find(inputs, name)]
+    if switches.empty:
+        return [f"Aucune valeur de « {one.label} » ne change l’ordre des scénarios."]
     told = []
-    for row in switches.to_dict(orient="records"):
-        one = inputs[row["input"]]
+    for row in switches.sort_values("inside", ascending=False, kind="stable").to_dict(orient="records"):
+        above = value < row["value"]
+        ahead = row["ahead"] if above else ({row["option"], row["other"]} - {row["ahead"]}).pop()
+        behind = ({row["option"], row["other"]} - {ahead}).pop()
         beyond = "" if row["inside"] else ", hors des bornes jugées plausibles"
         told.append(
-            f"{row['option']} et {row['other']} {words[row['indicator']]} quand « {one.label} » vaut "
-            f"{one.said(_rounded(row['value']))}{beyond}."
+            f"{'Au-dessus' if above else 'Au-dessous'} de {one.said(_rounded(row['value']))}{beyond}, {ahead} "
+            f"{AHEAD[row['indicator']]} que {behind}."
         )
-    return pd.DataFrame({"Bascule": told})
+    return told
 
 
 def _rounded(value: float) -> float:

@@ -81,6 +81,8 @@ class Input:
             rest = self.unit.removeprefix("part").strip()
             decimals = 0 if abs(value * 100 - round(value * 100)) < 1e-9 else 1
             return f"{french.percent(value, decimals)} {rest}".strip()
+        if self.unit.startswith("indice"):
+            return french.number(value, 2)
         decimals = 0 if abs(value) >= 1000 or value == round(value) else 2
         text = french.number(value, decimals)
         return f"{text}{french.SOLID}{self.unit}"
