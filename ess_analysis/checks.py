@@ -75,8 +75,7 @@ def _in_reading_order(column: pd.Series) -> pd.Series:
     if column.name != "cell":
         return column
     parts = column.fillna("").str.extract(r"^([A-Z]*)(\d*)")
-    line = pd.to_numeric(parts[1], errors="coerce").fillna(0).astype("int64").map("{:08d}".format).astype("str")
-    return line.str.cat(parts[0].str.rjust(4))
+    return parts[1].str.rjust(8).str.cat(parts[0].str.rjust(4))
 
 
 class View:
@@ -100,6 +99,9 @@ class View:
 
     def _with_table(self, lines: pd.DataFrame) -> pd.DataFrame:
         """The lines with the table of their record; without record, their sheet stands for the table."""
+        known = self.records["table_id"].unique()
+        if len(known) == 1 and lines["record_id"].notna().all():
+            return lines.assign(table_id=known[0])
         tables = self.records.drop_duplicates("record_id").set_index("record_id")["table_id"]
         own = lines["source"].str.cat(lines["sheet"].fillna(""), sep="#")
         return lines.assign(table_id=lines["record_id"].map(tables).fillna(own) if len(tables) else own)
@@ -606,8 +608,8 @@ def _undated(view: View) -> Iterator[Found]:
 
 def _same_year_twice(view: View) -> Iterator[Found]:
     """One record, one funder, one year, one stage, two amounts: one of the years is doubtful."""
-    lines = view.funding[view.funding["amount_eur"].notna() & view.funding["year"].notna()]
-    lines = lines[lines["record_id"].notna()]
+    lines = view.funding[view.funding["record_id"].notna() & view.funding["record_id"].duplicated(keep=False)]
+    lines = lines[lines["amount_eur"].notna() & lines["year"].notna()]
     keys = ["record_id", "funder", "recipient", "operator", "year", "stage", "kind"]
     twice = lines[
         lines.duplicated(keys, keep=False) & lines.duplicated(["source", "sheet", "cell"], keep=False)
@@ -626,21 +628,18 @@ def _same_year_twice(view: View) -> Iterator[Found]:
 
 def _repeated_keys(view: View) -> Iterator[Found]:
     for what, frame, key in (
-        ("le montant", view.tables.funding, "funding_id"),
-        ("la fiche", view.records, "record_id"),
-        ("le total", view.totals, "total_id"),
+        ("Le montant", view.tables.funding, "funding_id"),
+        ("La fiche", view.records, "record_id"),
+        ("Le total", view.totals, "total_id"),
     ):
         again = frame[frame[key].notna() & frame.duplicated(key, keep=False)]
-        yield from _told_by_sheet(
-            again,
-            lambda rows, what=what, key=key: (
-                f"{what} {french.listing(rows[key].unique()[:SHOWN])} est lu plusieurs fois : {_cells(rows)}."
-            ),
-        )
+        for _, rows in _groups(again, ["source", "sheet"]):
+            names = french.listing(rows[key].unique()[:SHOWN])
+            yield Found(f"{what} {names} est lu plusieurs fois : {_cells(rows)}.", *_place(_first(rows)))
 
 
-_DESCRIBED = ("source sheet funder recipient operator title programme axis year stage kind "
-              "period_start period_end amount_eur").split()  # fmt: skip
+_DESCRIBED = ["source", "sheet", "funder", "recipient", "operator", "title", "programme", "axis"]
+_DESCRIBED += ["year", "stage", "kind", "period_start", "period_end", "amount_eur"]
 
 
 def _repeated_lines(view: View) -> Iterator[Found]:
@@ -754,7 +753,7 @@ _TEXTS = {"title": "intitulé", "description": "description", "partners": "parte
 
 
 def _blank_cells(view: View) -> Iterator[Found]:
-    for table_id in dict.fromkeys(view.records["table_id"].dropna()):
+    for table_id in view.records["table_id"].dropna().unique():
         records = view.records[view.records["table_id"] == table_id]
         counts: list[tuple[str, pd.DataFrame]] = []
         for lines, key, what in (
