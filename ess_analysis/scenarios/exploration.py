@@ -367,7 +367,7 @@ def split(
 
 RESTS_ON = (
     "La note ne donne aucun chiffre pour 2015-2020 : ces résultats reposent sur ses montants de 2012-2013 "
-    "et sur des hypothèses datées et signées (data/raw/scenarios/inputs.toml). "
+    "et sur des hypothèses datées et signées. "
     "S0 est une référence que nous ajoutons. Ces chiffres comparent, ils ne prédisent pas."
 )
 SUMMARY_LABELS = {
@@ -447,12 +447,43 @@ def switching_told(inputs: Inputs, name: str, switches: pd.DataFrame, value: flo
         behind = ({row["option"], row["other"]} - {ahead}).pop()
         beyond = "" if row["inside"] else ", hors des bornes jugées plausibles"
         told.append(
-            f"{'Au-dessus' if above else 'Au-dessous'} de {one.said(_rounded(row['value']))}{beyond}, {ahead} "
+            f"{'Au-dessus' if above else 'Au-dessous'} de {one.said(one.rounded(row['value']))}{beyond}, {ahead} "
             f"{AHEAD[row['indicator']]} que {behind}."
         )
     return told
 
 
-def _rounded(value: float) -> float:
-    """Three significant digits: more would promise what the model cannot give."""
-    return float(f"{value:.3g}")
+def headline_told(inputs: Inputs, changes: Mapping[str, Any] | Iterable[str] = ()) -> str:
+    """The results in one sentence, S0 always said."""
+    values = settings(inputs, changes)
+    run = simulate(values)
+    last = {name: [said(name, value) for value in run[name][:, -1, 0]] for name in ("N_sum", "W_mean")}
+    reference, one, two, three = last["N_sum"]
+    return (
+        f"De 2015 à 2020, avec ces réglages : {one} projets soutenus si l’appel est poursuivi (S1), "
+        f"{two} s’il est réorienté (S2), {three} s’il s’arrête (S3), contre {reference} pour la référence (S0). "
+        f"L’équipe y passerait {last['W_mean'][1]}, {last['W_mean'][2]} et {last['W_mean'][3]} jours par an ; elle en a "
+        f"{french.number(values['H'], 0)}."
+    )
+
+
+def no_winner(inputs: Inputs) -> str:
+    """The sentence on S1 and S2, which the note does not decide between: what each has, what turns it over."""
+    run = simulate(inputs.central())
+    ends = {name: dict(zip(OPTIONS, run[name][:, -1, 0], strict=True)) for name in ("N_sum", "W_mean")}
+    more = "S1" if ends["N_sum"]["S1"] > ends["N_sum"]["S2"] else "S2"
+    lighter = "S1" if ends["W_mean"]["S1"] < ends["W_mean"]["S2"] else "S2"
+    said_first = (
+        f"La note ne tranche pas entre S1 et S2. Aux réglages de départ, {more} soutient plus de projets "
+        f"et {lighter} demande moins de temps d’équipe"
+    )
+    parts = []
+    for name, indicator, text in (
+        ("V2", "N_sum", "l’avantage en projets s’inverse quand la visibilité en S2 vaut {}"),
+        ("n_conv", "W_mean", "l’avantage en temps quand l’équipe suit {} par an"),
+    ):
+        found = switching(inputs, name, indicators=[indicator])
+        pair = found[(found["option"] == "S1") & (found["other"] == "S2") & found["inside"]]
+        if len(pair):
+            parts.append(text.format(inputs[name].said(inputs[name].rounded(float(pair["value"].iloc[0])))))
+    return f"{said_first} ; {', et '.join(parts)}." if parts else f"{said_first}."

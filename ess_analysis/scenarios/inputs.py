@@ -83,9 +83,21 @@ class Input:
             return f"{french.percent(value, decimals)} {rest}".strip()
         if self.unit.startswith("indice"):
             return french.number(value, 2)
-        decimals = 0 if abs(value) >= 1000 or value == round(value) else 2
+        tenths = abs(value * 10 - round(value * 10)) < 1e-9
+        decimals = 0 if abs(value) >= 1000 or value == round(value) else 1 if tenths else 2
         text = french.number(value, decimals)
         return f"{text}{french.SOLID}{self.unit}"
+
+    @property
+    def bounds(self) -> str:
+        """The bounds as a reader sees them: « de 1 à 3 projets par an »."""
+        unit = self.unit.removeprefix("part").strip()
+        low = self.said(self.low).removesuffix(unit).strip()
+        return f"de {low} à {self.said(self.high)}"
+
+    def rounded(self, value: float) -> float:
+        """The value to a tenth of the step: more digits would promise what the model cannot give."""
+        return round(round(value / (self.step / 10)) * (self.step / 10), 10)
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ def _pair(text: str) -> tuple[str, str]:
 
 def read_value(one: Input, value: Any) -> float:
     """The number meant for the input, inside its bounds; DataError otherwise."""
-    name, bounds = f"{one.label} ({one.id})", f"de {one.said(one.low)} à {one.said(one.high)}."
+    name, bounds = f"{one.label} ({one.id})", f"{one.bounds}."
     number = _number(one, value)
     need(is_number(number), f"{name} : un nombre est attendu.", [value], bounds)
     if one.choices:

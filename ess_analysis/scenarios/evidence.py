@@ -1,0 +1,231 @@
+"""What the note says of the scenarios and what it leaves unsaid, commune by commune and assumption by assumption."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from ess_analysis import french
+from ess_analysis.scenarios.equations import OPTIONS
+from ess_analysis.scenarios.exploration import SEED, sobol
+from ess_analysis.scenarios.inputs import Inputs, read_observed
+from ess_analysis.scenarios.settings import settings
+
+if TYPE_CHECKING:
+    from ess_analysis.load import Tables
+
+SILENCE = "la note se tait"
+STRONG, MEDIUM = 0.15, 0.05  # share of the variance from which an assumption weighs a lot, or something
+IMPACT_LABELS = {"strong": "pèse beaucoup", "medium": "pèse un peu", "weak": "pèse peu"}
+QUALITY_LABELS = {
+    "measured": "mesurée dans la note",
+    "signed": "signe dit par la note, ampleur supposée",
+    "supposed": "entièrement supposée",
+}
+VERDICT_LABELS = {"confirmed": "confirmée", "refuted": "réfutée", "untested": "non éprouvée"}
+
+# What each scenario opens (+) or closes (−) for a commune, always with the statement that says so.
+_FOR_A_COMMUNE: dict[str, tuple[tuple[str, str, str], ...]] = {
+    "S1": (
+        ("+", "répondre, seule ou à plusieurs, à un appel à projets propre aux territoires", "S1-15"),
+        ("+", "être suivie pendant que le projet mûrit", "S1-08"),
+        ("+", "recevoir diagnostic et aide au montage, si l’ingénierie est « mieux affirmée »", "S1-17"),
+    ),
+    "S2": (
+        ("+", "répondre au volet de l’appel permanent réservé aux collectivités", "S2-03"),
+        ("+", "connaître une date butoir, une fois par an", "S2-14"),
+        ("+", "signer une convention, si elle est engagée dans une politique ESS", "S2-13"),
+        ("−", "perdre la place au comité de sélection, si l’on n’y veille pas", "S2-10"),
+    ),
+    "S3": (
+        ("−", "ne plus avoir d’appel à projets propre aux territoires", "S3-09"),
+        ("+", "faire l’objet d’un diagnostic de territoire", "S3-04"),
+        ("+", "signer une convention, si l’ESS est déjà à son agenda et dans sa compétence", "S3-10"),
+        ("−", "rester à l’écart des projets « d’envergure métropolitaine » si elle est petite", "S3-11"),
+    ),
+}
+
+
+def matrix(inputs: Inputs) -> pd.DataFrame:
+    """The evidence matrix: one row per subject, one column per scenario, each statement with its sign.
+
+    A statement written under one scenario but about another is filed under the one it is about. An empty
+    cell is written « la note se tait ».
+    """
+    statements = inputs.statements[inputs.statements["subject"] != ""]
+    cells: dict[str, dict[str, list[str]]] = {}
+    for row in statements.to_dict(orient="records"):
+        about = {"−S3": "S3", "−APT": "S1"}.get(row["sign"], row["id"][:2])
+        text = f"{_sign(row['sign'])} « {row['text']} » ({row['id']})"
+        cells.setdefault(french.sentence_case(row["subject"]), {}).setdefault(about, []).append(text)
+    rows = [
+        {"Sujet": subject} | {option: " ; ".join(by.get(option, [SILENCE])) for option in OPTIONS[1:]}
+        for subject, by in cells.items()
+    ]
+    return pd.DataFrame(rows, columns=["Sujet", *OPTIONS[1:]])
+
+
+def _sign(written: str) -> str:
+    """+, − or ±; a condition keeps its sign, « si » before it."""
+    if written in ("−S3", "−APT", "− implicite", "−"):
+        return "−"
+    return {"+": "+", "0": "·", "cond.": "si", "+ cond.": "+ si", "− cond.": "− si", "+/−": "±"}[written]
+
+
+def counts(inputs: Inputs) -> pd.DataFrame:
+    """How many statements each scenario gets: option, statements, for, against (those written under it)."""
+    statements = inputs.statements[inputs.statements["subject"] != ""]
+    option = statements["id"].str[:2].rename("option")
+    signs = statements["sign"]
+    table = pd.DataFrame(
+        {"for": signs.str.startswith("+"), "against": signs.isin(["−", "− cond.", "− implicite"])}
+    )
+    return table.groupby(option).agg(statements=("for", "size"), **{"for": ("for", "sum"), "against": ("against", "sum")}).reset_index()  # fmt: skip
+
+
+# --- The log of assumptions ------------------------------------------------------------------------
+
+
+def log(inputs: Inputs, changes: Mapping[str, Any] | Iterable[str] = (), *, size: int = 256,
+        seed: int = SEED) -> pd.DataFrame:  # fmt: skip
+    """Each assumption: input, label, value, range, impact, share, quality, verdict, why, author, date, sources.
+
+    `impact` comes from the sensitivity run: the largest total Sobol index over the differences S1−S0, S2−S1
+    and S3−S1 in projects (`share`). `quality` comes from the status. `verdict` compares observed values with the
+    bounds: one outside refutes, all inside confirm, none leaves untested.
+    """
+    runs = [sobol(inputs, changes, option=one, other=other, size=size, seed=seed)
+            for one, other in (("S1", "S0"), ("S2", "S1"), ("S3", "S1"))]  # fmt: skip
+    share = pd.concat(runs).groupby("input")["total"].max()
+    observed, values = read_observed(inputs), settings(inputs, changes)
+    rows = []
+    for one in inputs.panel("assumption"):
+        weight = float(share.get(one.id, 0.0))
+        seen = observed.loc[observed["input"] == one.id, "value"]
+        inside = seen.between(one.low, one.high)
+        rows.append(
+            {
+                "input": one.id,
+                "label": one.label,
+                "value": one.said(values[one.id]),
+                "range": f"{one.said(one.low)} à {one.said(one.high)}",
+                "impact": "strong" if weight >= STRONG else "medium" if weight >= MEDIUM else "weak",
+                "share": weight,
+                "quality": quality(one.status, one.sources),
+                "verdict": "untested" if seen.empty else "confirmed" if inside.all() else "refuted",
+                "why": one.why,
+                "author": one.author,
+                "date": one.date,
+                "sources": ", ".join(one.sources),
+            }
+        )
+    frame = pd.DataFrame(rows)
+    return frame.sort_values(["share", "label"], ascending=[False, True], ignore_index=True)
+
+
+def quality(status: str, sources: Iterable[str]) -> str:
+    """measured (note, derived, external), signed (the note says the direction), or supposed."""
+    if status != "assumption":
+        return "measured"
+    return "signed" if any(source.startswith("S") for source in sources) else "supposed"
+
+
+# --- What a lever loses ------------------------------------------------------------------------------
+
+
+def actions_at_stake(tables: Tables) -> pd.DataFrame:
+    """The Lille actions the Métropole pays part of (annex 2, forecast 2013): axis, title, amount_eur, cell.
+
+    The last row is what the stated total holds and no line details.
+    """
+    planned = tables.funding[tables.funding["stage"] == "planned"]
+    paid = planned[planned["funder"].map(is_mel) & (planned["amount_eur"] > 0)]
+    rows = paid[["axis", "title", "amount_eur", "cell"]]
+    totals = tables.stated_totals
+    stated = totals[
+        totals["funder"].map(is_mel) & (totals["measure"] == "funding") & (totals["stage"] == "planned")
+    ]
+    gap = float(stated["amount_eur"].sum() - rows["amount_eur"].sum())
+    if stated.empty or abs(gap) < 0.005:
+        return rows.reset_index(drop=True)
+    rest = {
+        "axis": "",
+        "title": "non détaillé dans l’annexe 2",
+        "amount_eur": gap,
+        "cell": stated["cell"].iloc[0],
+    }
+    return pd.concat([rows, pd.DataFrame([rest])], ignore_index=True)
+
+
+def is_mel(name: object) -> bool:
+    """True for the Métropole under any of the names the note gives it."""
+    known = {"lille metropole", "mel", "lm", "la metropole", "metropole europeenne de lille"}
+    return french.strip_accents(str(name)).lower() in known
+
+
+def loss(kept: float, transfer: float, actions: pd.DataFrame) -> str:
+    """The sentence that says what keeping only a part of Lille's transfer puts at stake."""
+    if kept >= 1:
+        return "Tout le transfert à Lille est conservé : aucune action de l’annexe 2 n’est touchée."
+    detailed = actions[actions["axis"] != ""]
+    removed = french.euros(round(transfer * (1 - kept)), 0)
+    count = french.counted(len(detailed), "action", feminine=True)
+    if kept <= 0:
+        return f"{removed} par an ne vont plus à Lille : les {count} de l’annexe 2 perdent la part de la Métropole."
+    return (
+        f"{removed} par an ne vont plus à Lille, sur {french.euros(transfer, 0)} : il faut choisir parmi les {count} "
+        "de l’annexe 2. La note ne dit pas lesquelles arrêter."
+    )
+
+
+# --- And my commune? ---------------------------------------------------------------------------------
+
+
+def communes(tables: Tables, inputs: Inputs) -> pd.DataFrame:
+    """What is known of each of the 95 communes: insee_code, name, population, member, projects (annex 1 titles)."""
+    reference = pd.read_csv(inputs.data / "reference" / "mel_communes.csv", dtype="str")
+    awarded = tables.funding.loc[tables.funding["stage"] == "awarded", "record_id"]
+    places = tables.places[tables.places["record_id"].isin(awarded) & tables.places["insee_code"].notna()]
+    titles = tables.records.set_index("record_id")["title"]
+    named = places.drop_duplicates(["record_id", "insee_code"])
+    projects = named.groupby("insee_code")["record_id"].agg(lambda ids: tuple(titles[list(ids)]))
+    known = reference["insee_code"].map(projects)
+    return pd.DataFrame(
+        {
+            "insee_code": reference["insee_code"],
+            "name": reference["name"],
+            "population": reference["municipal_population"].astype(int),
+            "member": reference["member_in_2013"] == "yes",
+            "projects": [titles if isinstance(titles, tuple) else () for titles in known],
+        }
+    ).sort_values(
+        "name", key=lambda names: names.map(lambda n: french.strip_accents(n).lower()), ignore_index=True
+    )
+
+
+def told(commune: Mapping[str, Any]) -> list[str]:
+    """What happened there, in sentences, without an amount that the note does not give for the commune."""
+    name, projects = commune["name"], commune["projects"]
+    said = []
+    if not commune["member"]:
+        said.append(f"{name} n’était pas membre de la Métropole en 2013 : la note n’en dit rien.")
+    elif projects:
+        titles = french.listing(f"« {title} »" for title in projects)
+        noun = french.plural(len(projects), "projet")
+        said.append(
+            f"{name} est nommée dans l’annexe 1, pour {len(projects)} {noun} de 2012-2013 : {titles}."
+        )
+        said.append("La note donne le montant du projet, pas la part de chaque commune.")
+    else:
+        said.append(f"{name} n’est nommée dans aucun projet de l’annexe 1 (2012-2013).")
+        said.append("Cela ne dit pas que rien ne s’y est fait : la note ne cite que les projets soutenus.")
+    return said
+
+
+def openings(inputs: Inputs) -> pd.DataFrame:
+    """What each scenario opens or closes for a commune: option, sign, text, statement, quote. No amount."""
+    rows = [(option, sign, text, source, inputs.quoted(source))
+            for option, lines in _FOR_A_COMMUNE.items() for sign, text, source in lines]  # fmt: skip
+    return pd.DataFrame(rows, columns=["option", "sign", "text", "statement", "quote"])

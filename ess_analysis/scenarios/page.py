@@ -1,0 +1,259 @@
+"""The offline page for elected officials: one HTML file that computes what Python computes, without network.
+
+What is shown without script is made here, at the central settings; the script says the same sentences again
+when a slider moves (a test compares both).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from ess_analysis import french
+from ess_analysis.scenarios import criteria as arguments
+from ess_analysis.scenarios import equations, evidence, exploration
+from ess_analysis.scenarios.equations import OPTION_SHORT, OPTIONS, YEARS
+from ess_analysis.scenarios.inputs import BADGES, PANEL_LABELS, STATUS_LABELS, Inputs, read_inputs
+
+if TYPE_CHECKING:
+    from ess_analysis.load import Tables
+
+DRAWS = 200  # carried by the page: more would make it heavier than it is useful
+FIRST_SHOWN = "V2"  # the input whose switching values are shown before anything moves
+BAR_ENDS = {"N_sum": 40.0, "W_mean": 220.0}  # what a full bar stands for
+BLOCK_WORDS = {"projects": "projets", "staff": "équipe", "money": "argent"}
+MAIN = ("reading", "r0", "V1", "V2", "V3", "lam", "alpha", "H", "a")
+_HERE = Path(__file__).parent
+
+
+def write_explorer(path: str | Path, data: str | Path = "data/raw") -> Path:
+    """The path of the page written from the data of a folder."""
+    from ess_analysis.load import load
+
+    tables = load(data)
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(explorer(read_inputs(data, tables), tables), encoding="utf-8")
+    return path
+
+
+def explorer(inputs: Inputs, tables: Tables) -> str:
+    """The page as self-contained HTML: no request, policy by hash, meaningful without script."""
+    css = (_HERE / "explorer.css").read_text(encoding="utf-8").strip()
+    js = equations.script() + (_HERE / "explorer.js").read_text(encoding="utf-8").strip()
+    communes = evidence.communes(tables, inputs).to_dict(orient="records")
+    actions = evidence.actions_at_stake(tables)
+    scores = arguments.read_criteria(inputs)
+    environment = Environment(loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined,
+                              trim_blocks=True, lstrip_blocks=True)  # fmt: skip
+    environment.filters |= {
+        "t": lambda text: french.typographic(str(text)),
+        "js": _plain,
+        "day": french.day,
+        "eur": lambda amount: french.euros(amount, 0),
+        "capital": french.sentence_case,
+    }
+    return environment.get_template("explorer.html.j2").render(
+        css=css,
+        js=js,
+        script_hash=_hash(js),
+        style_hash=_hash(css),
+        data=_embedded(_data(inputs, communes, actions, scores)),
+        communes=communes,
+        actions=actions.to_dict(orient="records"),
+        loss=evidence.loss(1.0, inputs["TL"].central, actions),
+        openings=evidence.openings(inputs).to_dict(orient="records"),
+        equations=_equations(inputs),
+        terms=_terms(inputs),
+        warnings=_warnings(inputs),
+        footer=_footer(inputs),
+        **_panels(inputs),
+        **_results(inputs),
+        **_arguments(scores),
+    )
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _plain(value: float) -> str:
+    """The number as HTML attributes and JavaScript write it: 1, 0.05."""
+    return str(int(value)) if value == int(value) else repr(float(value))
+
+
+def _embedded(data: Any) -> str:
+    """JSON that can stand inside a script element whatever its texts hold."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def _data(
+    inputs: Inputs, communes: list[dict[str, Any]], actions: Any, scores: arguments.Criteria
+) -> dict[str, Any]:
+    """What the script reads: inputs, draws, labels, communes, scores."""
+    levels = (exploration.hypercube(inputs, DRAWS) * DRAWS).astype(int).T.tolist()
+    return {
+        "inputs": [
+            {name: getattr(one, name) for name in ("id", "label", "panel", "unit", "low", "high", "step", "central")}
+            | {"badge": BADGES[one.status], "choices": list(one.choices.items()),
+               "window": exploration.search_window(one)}
+            for one in inputs
+        ],
+        "options": OPTIONS,
+        "years": YEARS,
+        "headlines": exploration.HEADLINES,
+        "bars": BAR_ENDS,
+        "blocks": {str(code): name for code, name in equations.BLOCKS.items()},
+        "words": BLOCK_WORDS,
+        "ahead": exploration.AHEAD,
+        "moved": FIRST_SHOWN,
+        "draws": DRAWS,
+        "drawable": [one.id for one in exploration.drawable(inputs)],
+        "levels": levels,
+        "low": exploration.LOW,
+        "high": exploration.HIGH,
+        "scan": exploration.SCAN,
+        "equal": exploration.EQUAL,
+        "actions": french.counted(int((actions["axis"] != "").sum()), "action", feminine=True),
+        "communes": [{"name": one["name"], "told": evidence.told(one)} for one in communes],
+        "criteria": {
+            "ids": scores.ids,
+            "options": arguments.COMPARED,
+            "central": scores.matrix().tolist(),
+            "restsEqual": arguments.rests_on(scores),
+            "restsChosen": arguments.rests_on(scores, {name: rank + 1 for rank, name in enumerate(scores.ids)}),
+        },
+    }  # fmt: skip
+
+
+def _panels(inputs: Inputs) -> dict[str, Any]:
+    movable = inputs.panel("assumption")
+    return {
+        "decisions": inputs.panel("decision"),
+        "assumptions": [one for one in movable if one.id in MAIN],
+        "others": [one for one in movable if one.id not in MAIN],
+        "fixed": [one for one in inputs if one.fixed],
+        "badges": BADGES,
+        "statuses": STATUS_LABELS,
+        "panels": PANEL_LABELS,
+        "quoted": inputs.quoted,
+    }
+
+
+def _results(inputs: Inputs) -> dict[str, Any]:
+    """Everything the results show at the central settings, in the words the script uses."""
+    records = exploration.scenarios(inputs, draws=DRAWS)
+    last = records[records["year"] == YEARS[-1]]
+    shown: dict[str, Any] = {
+        column: last.pivot(index="indicator", columns="option", values=column).T.to_dict()
+        for column in ("value", "low", "high")
+    }
+    values = shown["value"]
+    run = equations.simulate(inputs.central())
+    blocks = {
+        option: [
+            {"year": year, "block": equations.BLOCKS[int(run["block"][number, k, 0])],
+             "projects": french.number(run["N"][number, k, 0], 1)}
+            for k, year in enumerate(YEARS)
+        ]
+        for number, option in enumerate(OPTIONS)
+    }  # fmt: skip
+    first = inputs[FIRST_SHOWN]
+    found = exploration.switching(inputs, FIRST_SHOWN)
+    return {
+        "options": OPTIONS,
+        "short": OPTION_SHORT,
+        "years": YEARS,
+        "labels": exploration.SUMMARY_LABELS,
+        "values": values,
+        "low": shown["low"],
+        "high": shown["high"],
+        "marks": {"N_sum": values["N_sum"]["S0"], "W_mean": inputs["H"].central},
+        "share": lambda name, value: f"{100 * min(1.0, value / BAR_ENDS[name]):.3f}%",
+        "said": exploration.said,
+        "blocks": blocks,
+        "words": BLOCK_WORDS,
+        "capacity": french.number(inputs["H"].central, 0),
+        "headline": exploration.headline_told(inputs),
+        "problems": " ".join(exploration.impossibilities(run)),
+        "rests_on": exploration.RESTS_ON,
+        "no_winner": exploration.no_winner(inputs),
+        "switch_title": f"Et si « {first.label} » changeait ?",
+        "switches": exploration.switching_told(inputs, FIRST_SHOWN, found, first.central),
+        "draws": DRAWS,
+        "seed": exploration.SEED,
+    }
+
+
+def _arguments(scores: arguments.Criteria) -> dict[str, Any]:
+    rows = []
+    for name, label in scores.labels.items():
+        cells = [
+            _score(row) for row in scores.scores[scores.scores["criterion"] == name].to_dict(orient="records")
+        ]
+        rows.append({"id": name, "label": label, "cells": cells})
+    return {
+        "criteria": rows,
+        "dominance": arguments.dominance_told(scores),
+        "ranking": arguments.ranking_told(scores),
+        "acceptability": arguments.acceptability_told(scores),
+    }
+
+
+def _score(row: dict[str, Any]) -> dict[str, str]:
+    mark, basis = arguments.BASES[row["basis"]]
+    cited = f"{basis} : {', '.join(row['statements'])}" if row["statements"] else basis
+    low, central, high = (french.number(row[key], 0) for key in ("low", "central", "high"))
+    shown = french.signed(central) if row["central"] else central
+    return {"mark": mark, "basis": cited, "low": low, "high": high, "central": shown}
+
+
+def _equations(inputs: Inputs) -> list[dict[str, str]]:
+    known = {one.id: one.symbol for one in inputs}
+    return [
+        {"number": e.number, "label": e.label, "symbol": e.symbol, "words": e.words, "unit": e.unit,
+         "formula": equations.symbols(e.formula, known)}
+        for e in equations.EQUATIONS
+    ]  # fmt: skip
+
+
+def _terms(inputs: Inputs) -> list[dict[str, Any]]:
+    known = {one.id: one.symbol for one in inputs}
+    return [
+        {
+            "symbol": symbol,
+            "words": words,
+            "formulas": [equations.symbols(formula, known) for formula in by_option],
+        }
+        for symbol, words, by_option in equations.OPTION_TERMS.values()
+    ]
+
+
+def _warnings(inputs: Inputs) -> list[str]:
+    """What must be known before these figures are quoted."""
+    drawn = len(exploration.drawable(inputs))
+    return [
+        *inputs.remarks,
+        exploration.RESTS_ON,
+        "Les trois scénarios et la référence ont le même budget : les différences viennent du scénario seul.",
+        f"Les fourchettes contiennent neuf tirages sur dix quand {drawn} hypothèses varient entre leurs bornes, le "
+        "plus souvent près de leur valeur de départ. Une part des tirages n’est pas une chance que cela arrive.",
+        "Les communes touchées supposent que chaque projet choisit ses communes au hasard parmi les 85 de 2013.",
+        "La part de Lille se rapporte à ce qui est dépensé, non au budget : l’argent non dépensé n’y entre pas.",
+        "La note ne dit pas si l’enveloppe de 110 000 € est annuelle. Lue sur quatre ans, elle ne suffit pas au "
+        "transfert à Lille : le réglage « Lecture de l’enveloppe » le montre.",
+    ]
+
+
+def _footer(inputs: Inputs) -> str:
+    dates = max(one.date for one in inputs)
+    return (
+        f"Hypothèses du {french.day(dates)}. Empreinte de la note : {inputs.note_sha256[:12]}. "
+        "Page autonome : aucun envoi, aucun suivi, elle fonctionne sans réseau."
+    )
