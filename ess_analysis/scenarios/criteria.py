@@ -288,37 +288,29 @@ def rests_on(criteria: Criteria, given: Mapping[str, float] | None = None) -> st
 
 def dominance_told(criteria: Criteria) -> str:
     """What can be said without weights."""
-    found = dominance(criteria)
-    pairs = [
-        f"{row['option']} fait au moins aussi bien que {row['dominates']} partout"
-        for row in found.to_dict("records")
-    ]
-    said = (
-        f"{french.sentence_case(french.listing(pairs))}" if pairs else "Aucun scénario ne fait mieux partout"
-    )
-    between = {("S1", "S2"), ("S2", "S1")} & set(found.itertuples(index=False, name=None))
-    rest = "" if between else " ; entre S1 et S2, il faut peser les critères"
-    return f"Sans aucun poids, aux cotations centrales : {said[:1].lower() + said[1:] if not pairs else said}{rest}."
+    rows = dominance(criteria).to_dict("records")
+    pairs = [f"{row['option']} fait au moins aussi bien que {row['dominates']} partout" for row in rows]
+    said = french.listing(pairs) or "aucun scénario ne fait mieux partout"
+    decided = any({row["option"], row["dominates"]} == {"S1", "S2"} for row in rows)
+    rest = "" if decided else " ; entre S1 et S2, il faut peser les critères"
+    return f"Sans aucun poids, aux cotations centrales : {said}{rest}."
 
 
 def ranking_told(criteria: Criteria, given: Mapping[str, float] | None = None) -> str:
     """The ranking and, always, what it rests on."""
-    equal = given is None or len(set(given.values())) == 1
-    scores = ", ".join(
-        f"{row['option']} {french.signed(french.number(row['score'], 2))}"
-        for row in ranking(criteria, given).to_dict("records")
-    )
-    return f"{'À poids égaux' if equal else 'À ces poids'} : {scores} ; la référence S0 est à 0. {rests_on(criteria, given)}"
+    how = "À poids égaux" if given is None or len(set(given.values())) == 1 else "À ces poids"
+    rows = ranking(criteria, given).to_dict("records")
+    scores = ", ".join(f"{row['option']} {french.signed(french.number(row['score'], 2))}" for row in rows)
+    return f"{how} : {scores} ; la référence S0 est à 0. {rests_on(criteria, given)}"
 
 
 def acceptability_told(criteria: Criteria, draws: int = 10_000) -> str:
-    """How often each option comes first when weights and scores are drawn, and which criteria carry it."""
-    first = acceptability(criteria, draw(criteria, draws)).query("rank == 1")
-    shares = french.listing(
-        f"{row['option']} dans {french.percent(row['share'])}" for row in first.to_dict("records")
-    )
+    """How often each option comes first when weights and scores are drawn."""
+    found = acceptability(criteria, draw(criteria, draws))
+    rows = found[found["rank"] == 1].to_dict("records")
+    shares = french.listing(f"{row['option']} dans {french.percent(row['share'])}" for row in rows)
     return (
-        f"Quand poids et cotations sont tirés au hasard ({french.number(draws)} tirages, graine {SEED}), arrive en tête : "
-        f"{shares} des tirages. Une part des tirages n’est pas une chance que cela arrive : elle dit seulement combien "
-        "l’ordre dépend des poids."
+        f"Quand poids et cotations sont tirés au hasard ({french.number(draws)} tirages, graine {SEED}), "
+        f"arrive en tête : {shares} des tirages. Une part des tirages n’est pas une chance que cela arrive : "
+        "elle dit seulement combien l’ordre dépend des poids."
     )

@@ -1,5 +1,19 @@
+"""The values of the scenarios that the tidy tables give: recomputed each time, never typed.
+
+T1 is the 2011-2014 action table of the note, A1 its annex 1 (projects awarded), A2 its annex 2.
+"""
+
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+if TYPE_CHECKING:
+    from ess_analysis.load import Tables
+
+NOTE = "mel_2011-2014"  # the folder of the note
 NAMES = (
     "envelope",
     "lille_transfer",
@@ -16,18 +30,50 @@ NAMES = (
 )
 
 
-def values(tables, data):
-    return dict(
-        envelope=110000,
-        lille_transfer=73000,
-        engineering_2012_2013=31000,
-        mean_grant_outside_lille=25663 / 3,
-        diagnosis_cost=15500,
-        emerging_projects=1.5,
-        communes_per_project=16 / 3,
-        communes_reached=15,
-        bilateral_communes=8,
-        technician_meetings=6,
-        territories_diagnosed=4,
-        communes_of_the_mel=85,
-    )
+def values(tables: Tables, data: Path) -> dict[str, float]:
+    """Each derived value by name; NaN where the tables no longer give it."""
+    actions, awarded, delegated = (_money(tables, table) for table in ("T1", "A1", "A2"))
+    call = actions[actions["title"].str.startswith("Appel à projets", na=False)]
+    diagnoses = actions[actions["title"].str.startswith("Actions de diagnostic", na=False)]
+    detailed = awarded["funding_id"].isin(delegated["part_of"].dropna())  # annex 2 details Lille's transfer
+    is_transfer = awarded["record_id"].isin(awarded.loc[detailed, "record_id"])
+    transfer, outside = awarded[is_transfer], awarded[~is_transfer]
+    places = tables.places[tables.places["insee_code"].notna()]
+    named = places[places["record_id"].isin(awarded["record_id"])]
+    named_outside = places[places["record_id"].isin(outside["record_id"])]
+    stated = tables.indicators[tables.indicators["record_id"].isin(actions["record_id"])]
+    diagnosed = float(stated.loc[stated["unit"] == "territoires", "low"].sum())
+    mobilised = stated[stated["unit"] == "communes"]
+    members = pd.read_csv(data / "reference" / "mel_communes.csv", dtype="str")["member_in_2013"]
+    return {
+        "envelope": float(call["amount_eur"].sum()),
+        "lille_transfer": _ratio(transfer["amount_eur"].sum(), transfer["year"].nunique()),
+        "engineering_2012_2013": _ratio(diagnoses["amount_eur"].sum(), diagnoses["year"].nunique()),
+        "mean_grant_outside_lille": float(outside["amount_eur"].mean()),
+        "diagnosis_cost": _ratio(diagnoses["amount_eur"].sum(), diagnosed),
+        "emerging_projects": _ratio(outside["record_id"].nunique(), _years(outside)),
+        "communes_per_project": _ratio(len(named_outside), named_outside["record_id"].nunique()),
+        "communes_reached": float(named["insee_code"].nunique()),
+        "bilateral_communes": float((mobilised["low"] + mobilised["high"]).mean() / 2),
+        "technician_meetings": float(stated.loc[stated["unit"] == "réunions par an", "low"].max()),
+        "territories_diagnosed": diagnosed,
+        "communes_of_the_mel": float((members == "yes").sum()),
+    }
+
+
+def _money(tables: Tables, table: str) -> pd.DataFrame:
+    """The funding rows of one table of the note."""
+    of_note = tables.records["source"].str.startswith(NOTE) & (tables.records["table_id"] == table)
+    return tables.funding[tables.funding["record_id"].isin(tables.records.loc[of_note, "record_id"])]
+
+
+def _ratio(amount: float, count: float) -> float:
+    """amount / count; NaN when there is nothing to share it between."""
+    return float(amount) / float(count) if count else float("nan")
+
+
+def _years(funding: pd.DataFrame) -> int:
+    """How many years the period of these lines covers."""
+    if funding.empty or funding["period_start"].isna().all():
+        return 0
+    return int(funding["period_end"].max().year - funding["period_start"].min().year + 1)

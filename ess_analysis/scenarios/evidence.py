@@ -1,15 +1,17 @@
-"""What the note says of the scenarios and what it leaves unsaid, commune by commune and assumption by assumption."""
+"""What the note says of the scenarios and what it leaves unsaid; the log of assumptions; and my commune?"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from ess_analysis import french
-from ess_analysis.scenarios.equations import OPTIONS
-from ess_analysis.scenarios.exploration import SEED, sobol
+from ess_analysis.scenarios.equations import OPTIONS, simulate
+from ess_analysis.scenarios.exploration import SEED, drawn, sobol
 from ess_analysis.scenarios.inputs import Inputs, read_observed
 from ess_analysis.scenarios.settings import settings
 
@@ -75,34 +77,41 @@ def _sign(written: str) -> str:
 
 
 def counts(inputs: Inputs) -> pd.DataFrame:
-    """How many statements each scenario gets: option, statements, for, against (those written under it)."""
-    statements = inputs.statements[inputs.statements["subject"] != ""]
-    option = statements["id"].str[:2].rename("option")
-    signs = statements["sign"]
-    table = pd.DataFrame(
-        {"for": signs.str.startswith("+"), "against": signs.isin(["−", "− cond.", "− implicite"])}
-    )
-    return table.groupby(option).agg(statements=("for", "size"), **{"for": ("for", "sum"), "against": ("against", "sum")}).reset_index()  # fmt: skip
+    """How many statements each scenario gets in its own section: option, statements, for, against."""
+    found = inputs.statements[inputs.statements["subject"] != ""]
+    option, signs = found["id"].str[:2], found["sign"]
+    rows = [
+        (
+            one,
+            int(mine.sum()),
+            int(signs[mine].str.startswith("+").sum()),
+            int(signs[mine].isin(_AGAINST).sum()),
+        )
+        for one in OPTIONS[1:]
+        for mine in [option == one]
+    ]
+    return pd.DataFrame(rows, columns=["option", "statements", "for", "against"])
+
+
+_AGAINST = ("−", "− cond.", "− implicite")
 
 
 # --- The log of assumptions ------------------------------------------------------------------------
 
 
-def log(inputs: Inputs, changes: Mapping[str, Any] | Iterable[str] = (), *, size: int = 256,
-        seed: int = SEED) -> pd.DataFrame:  # fmt: skip
-    """Each assumption: input, label, value, range, impact, share, quality, verdict, why, author, date, sources.
+def log(
+    inputs: Inputs, changes: Mapping[str, Any] | Iterable[str] = (), *, size: int = 256, seed: int = SEED
+) -> pd.DataFrame:
+    """Each assumption, the heaviest first: input, label, value, range, impact, share, quality, verdict, why…
 
-    `impact` comes from the sensitivity run: the largest total Sobol index over the differences S1−S0, S2−S1
-    and S3−S1 in projects (`share`). `quality` comes from the status. `verdict` compares observed values with the
-    bounds: one outside refutes, all inside confirm, none leaves untested.
+    `impact` comes from the sensitivity run (`weights_of_assumptions`), `quality` from the status. `verdict`
+    compares observed values with the bounds: one outside refutes, all inside confirm, none leaves untested.
     """
-    runs = [sobol(inputs, changes, option=one, other=other, size=size, seed=seed)
-            for one, other in (("S1", "S0"), ("S2", "S1"), ("S3", "S1"))]  # fmt: skip
-    share = pd.concat(runs).groupby("input")["total"].max()
+    share = weights_of_assumptions(inputs, changes, size=size, seed=seed)
     observed, values = read_observed(inputs), settings(inputs, changes)
     rows = []
     for one in inputs.panel("assumption"):
-        weight = float(share.get(one.id, 0.0))
+        weight = share.get(one.id, 0.0)
         seen = observed.loc[observed["input"] == one.id, "value"]
         inside = seen.between(one.low, one.high)
         rows.append(
@@ -110,7 +119,7 @@ def log(inputs: Inputs, changes: Mapping[str, Any] | Iterable[str] = (), *, size
                 "input": one.id,
                 "label": one.label,
                 "value": one.said(values[one.id]),
-                "range": f"{one.said(one.low)} à {one.said(one.high)}",
+                "range": "au choix" if one.choices else one.bounds,
                 "impact": "strong" if weight >= STRONG else "medium" if weight >= MEDIUM else "weak",
                 "share": weight,
                 "quality": quality(one.status, one.sources),
@@ -121,8 +130,38 @@ def log(inputs: Inputs, changes: Mapping[str, Any] | Iterable[str] = (), *, size
                 "sources": ", ".join(one.sources),
             }
         )
-    frame = pd.DataFrame(rows)
-    return frame.sort_values(["share", "label"], ascending=[False, True], ignore_index=True)
+    return pd.DataFrame(rows).sort_values(["share", "label"], ascending=[False, True], ignore_index=True)
+
+
+def weights_of_assumptions(
+    inputs: Inputs, changes: Mapping[str, Any] | Iterable[str] = (), *, size: int = 256, seed: int = SEED
+) -> dict[str, float]:
+    """For each assumption, its largest share of the variance of a gap between two scenarios.
+
+    Gaps S1−S0, S2−S1 and S3−S1, in projects, communes and staff days: total Sobol indices. A choice between
+    readings is not drawn: its share is the variance its readings make, over that plus the draws' variance.
+    """
+    values = settings(inputs, changes)
+    heaviest: dict[str, float] = {}
+    spread = simulate(drawn(inputs, changes, draws=size, seed=seed))
+    choices = [one for one in inputs.panel("assumption") if one.choices]
+    read = {one.id: simulate(values | {one.id: np.array(list(one.choices.values()))}) for one in choices}
+    for indicator, (option, other) in product(
+        ("N_sum", "C", "W_mean"), (("S1", "S0"), ("S2", "S1"), ("S3", "S1"))
+    ):
+        found = sobol(inputs, changes, indicator=indicator, option=option, other=other, size=size, seed=seed)
+        shares = dict(zip(found["input"], found["total"], strict=True))
+        for name, run in read.items():
+            between, within = (_gap(one, indicator, option, other).var() for one in (run, spread))
+            shares[name] = between / (between + within) if between > 0 else 0.0
+        heaviest = {name: max(share, heaviest.get(name, 0.0)) for name, share in shares.items()}
+    return heaviest
+
+
+def _gap(run: Mapping[str, np.ndarray], indicator: str, option: str, other: str) -> np.ndarray:
+    """The difference between two options in the last year, one value per draw."""
+    last = run[indicator][:, -1, :]
+    return last[OPTIONS.index(option)] - last[OPTIONS.index(other)]
 
 
 def quality(status: str, sources: Iterable[str]) -> str:
@@ -143,10 +182,8 @@ def actions_at_stake(tables: Tables) -> pd.DataFrame:
     planned = tables.funding[tables.funding["stage"] == "planned"]
     paid = planned[planned["funder"].map(is_mel) & (planned["amount_eur"] > 0)]
     rows = paid[["axis", "title", "amount_eur", "cell"]]
-    totals = tables.stated_totals
-    stated = totals[
-        totals["funder"].map(is_mel) & (totals["measure"] == "funding") & (totals["stage"] == "planned")
-    ]
+    totals = tables.stated_totals[tables.stated_totals["stage"] == "planned"]
+    stated = totals[totals["funder"].map(is_mel) & (totals["measure"] == "funding")]
     gap = float(stated["amount_eur"].sum() - rows["amount_eur"].sum())
     if stated.empty or abs(gap) < 0.005:
         return rows.reset_index(drop=True)
@@ -173,10 +210,10 @@ def loss(kept: float, transfer: float, actions: pd.DataFrame) -> str:
     removed = french.euros(round(transfer * (1 - kept)), 0)
     count = french.counted(len(detailed), "action", feminine=True)
     if kept <= 0:
-        return f"{removed} par an ne vont plus à Lille : les {count} de l’annexe 2 perdent la part de la Métropole."
+        return f"{removed} par an ne vont plus à Lille : les {count} de l’annexe 2 perdent cet argent."
     return (
-        f"{removed} par an ne vont plus à Lille, sur {french.euros(transfer, 0)} : il faut choisir parmi les {count} "
-        "de l’annexe 2. La note ne dit pas lesquelles arrêter."
+        f"{removed} par an ne vont plus à Lille, sur {french.euros(transfer, 0)} : il faut choisir parmi "
+        f"les {count} de l’annexe 2. La note ne dit pas lesquelles arrêter."
     )
 
 
@@ -184,25 +221,25 @@ def loss(kept: float, transfer: float, actions: pd.DataFrame) -> str:
 
 
 def communes(tables: Tables, inputs: Inputs) -> pd.DataFrame:
-    """What is known of each of the 95 communes: insee_code, name, population, member, projects (annex 1 titles)."""
+    """What is known of each of the 95 communes: insee_code, name, population, member, projects."""
     reference = pd.read_csv(inputs.data / "reference" / "mel_communes.csv", dtype="str")
     awarded = tables.funding.loc[tables.funding["stage"] == "awarded", "record_id"]
     places = tables.places[tables.places["record_id"].isin(awarded) & tables.places["insee_code"].notna()]
     titles = tables.records.set_index("record_id")["title"]
     named = places.drop_duplicates(["record_id", "insee_code"])
-    projects = named.groupby("insee_code")["record_id"].agg(lambda ids: tuple(titles[list(ids)]))
+    projects = named.groupby("insee_code")["record_id"].agg(list)
     known = reference["insee_code"].map(projects)
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "insee_code": reference["insee_code"],
             "name": reference["name"],
             "population": reference["municipal_population"].astype(int),
             "member": reference["member_in_2013"] == "yes",
-            "projects": [titles if isinstance(titles, tuple) else () for titles in known],
+            "projects": [tuple(titles[ids]) if isinstance(ids, list) else () for ids in known],
         }
-    ).sort_values(
-        "name", key=lambda names: names.map(lambda n: french.strip_accents(n).lower()), ignore_index=True
     )
+    order = sorted(table.index, key=lambda row: french.strip_accents(str(table.at[row, "name"])).lower())
+    return table.loc[order].reset_index(drop=True)
 
 
 def told(commune: Mapping[str, Any]) -> list[str]:

@@ -446,10 +446,8 @@ def switching_told(inputs: Inputs, name: str, switches: pd.DataFrame, value: flo
         ahead = row["ahead"] if above else ({row["option"], row["other"]} - {row["ahead"]}).pop()
         behind = ({row["option"], row["other"]} - {ahead}).pop()
         beyond = "" if row["inside"] else ", hors des bornes jugées plausibles"
-        told.append(
-            f"{'Au-dessus' if above else 'Au-dessous'} de {one.said(one.rounded(row['value']))}{beyond}, {ahead} "
-            f"{AHEAD[row['indicator']]} que {behind}."
-        )
+        where = f"{'Au-dessus' if above else 'Au-dessous'} de {one.said(one.rounded(row['value']))}"
+        told.append(f"{where}{beyond}, {ahead} {AHEAD[row['indicator']]} que {behind}.")
     return told
 
 
@@ -457,18 +455,18 @@ def headline_told(inputs: Inputs, changes: Mapping[str, Any] | Iterable[str] = (
     """The results in one sentence, S0 always said."""
     values = settings(inputs, changes)
     run = simulate(values)
-    last = {name: [said(name, value) for value in run[name][:, -1, 0]] for name in ("N_sum", "W_mean")}
-    reference, one, two, three = last["N_sum"]
+    reference, one, two, three = (said("N_sum", value) for value in run["N_sum"][:, -1, 0])
+    _, days, fewer, others = (said("W_mean", value) for value in run["W_mean"][:, -1, 0])
     return (
         f"De 2015 à 2020, avec ces réglages : {one} projets soutenus si l’appel est poursuivi (S1), "
-        f"{two} s’il est réorienté (S2), {three} s’il s’arrête (S3), contre {reference} pour la référence (S0). "
-        f"L’équipe y passerait {last['W_mean'][1]}, {last['W_mean'][2]} et {last['W_mean'][3]} jours par an ; elle en a "
+        f"{two} s’il est réorienté (S2), {three} s’il s’arrête (S3), contre {reference} pour la référence "
+        f"(S0). L’équipe y passerait {days}, {fewer} et {others} jours par an ; elle en a "
         f"{french.number(values['H'], 0)}."
     )
 
 
 def no_winner(inputs: Inputs) -> str:
-    """The sentence on S1 and S2, which the note does not decide between: what each has, what turns it over."""
+    """The sentence on S1 and S2, between which the note does not decide: what each has, what flips it."""
     run = simulate(inputs.central())
     ends = {name: dict(zip(OPTIONS, run[name][:, -1, 0], strict=True)) for name in ("N_sum", "W_mean")}
     more = "S1" if ends["N_sum"]["S1"] > ends["N_sum"]["S2"] else "S2"

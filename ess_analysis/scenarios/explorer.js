@@ -140,7 +140,7 @@ function loss() {
   const kept = state.tau, transfer = state.TL, count = DATA.actions;
   if (kept >= 1) return "Tout le transfert à Lille est conservé : aucune action de l’annexe 2 n’est touchée.";
   const removed = euros(Math.round(transfer * (1 - kept)));
-  if (kept <= 0) return `${removed} par an ne vont plus à Lille : les ${count} de l’annexe 2 perdent la part de la Métropole.`;
+  if (kept <= 0) return `${removed} par an ne vont plus à Lille : les ${count} de l’annexe 2 perdent cet argent.`;
   return `${removed} par an ne vont plus à Lille, sur ${euros(transfer)} : il faut choisir parmi les ${count} de l’annexe 2. La note ne dit pas lesquelles arrêter.`;
 }
 

@@ -38,7 +38,6 @@ BADGES = {
     "assumption": "hypothèse",
     "modified": "modifié",
 }
-NOTE = "mel_2011-2014"
 _FOLDER = "scenarios"
 _WORDS = ("id", "symbol", "label", "panel", "unit", "status", "why", "author")
 _NUMBERS = ("central", "low", "high", "step")
@@ -157,7 +156,7 @@ def read_inputs(data: str | Path = "data/raw", tables: Tables | None = None) -> 
 
 def read_quotes(data: str | Path) -> pd.DataFrame:
     """The facts, statements and anomalies of the note that inputs and scores may cite: id, place, text…"""
-    folder = Path(data) / NOTE
+    folder = Path(data) / derived.NOTE
     shapes = {
         "facts.csv": {"id": "id", "lieu": "place", "citation": "text", "note": "remark", "sujet": "subject"},
         "scenario_statements.csv": {
@@ -187,7 +186,7 @@ def note_sha256(data: str | Path) -> str:
     """The checksum of the note's facts and statements: what a frozen scenario was built on."""
     digest = hashlib.sha256()
     for name in ("facts.csv", "scenario_statements.csv"):
-        digest.update((Path(data) / NOTE / name).read_bytes())
+        digest.update((Path(data) / derived.NOTE / name).read_bytes())
     return digest.hexdigest()
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 DRAWS = 200  # carried by the page: more would make it heavier than it is useful
 FIRST_SHOWN = "V2"  # the input whose switching values are shown before anything moves
 BAR_ENDS = {"N_sum": 40.0, "W_mean": 220.0}  # what a full bar stands for
+_SHARED = ("id", "label", "panel", "unit", "low", "high", "step", "central")  # told to the script
 BLOCK_WORDS = {"projects": "projets", "staff": "équipe", "money": "argent"}
 MAIN = ("reading", "r0", "V1", "V2", "V3", "lam", "alpha", "H", "a")
 _HERE = Path(__file__).parent
@@ -94,13 +95,13 @@ def _embedded(data: Any) -> str:
 
 
 def _data(
-    inputs: Inputs, communes: list[dict[str, Any]], actions: Any, scores: arguments.Criteria
+    inputs: Inputs, communes: list[dict[Any, Any]], actions: Any, scores: arguments.Criteria
 ) -> dict[str, Any]:
     """What the script reads: inputs, draws, labels, communes, scores."""
     levels = (exploration.hypercube(inputs, DRAWS) * DRAWS).astype(int).T.tolist()
     return {
         "inputs": [
-            {name: getattr(one, name) for name in ("id", "label", "panel", "unit", "low", "high", "step", "central")}
+            {name: getattr(one, name) for name in _SHARED}
             | {"badge": BADGES[one.status], "choices": list(one.choices.items()),
                "window": exploration.search_window(one)}
             for one in inputs
@@ -127,7 +128,7 @@ def _data(
             "options": arguments.COMPARED,
             "central": scores.matrix().tolist(),
             "restsEqual": arguments.rests_on(scores),
-            "restsChosen": arguments.rests_on(scores, {name: rank + 1 for rank, name in enumerate(scores.ids)}),
+            "restsChosen": arguments.rests_on(scores, {name: k + 1 for k, name in enumerate(scores.ids)}),
         },
     }  # fmt: skip
 
@@ -206,7 +207,7 @@ def _arguments(scores: arguments.Criteria) -> dict[str, Any]:
     }
 
 
-def _score(row: dict[str, Any]) -> dict[str, str]:
+def _score(row: dict[Any, Any]) -> dict[str, str]:
     mark, basis = arguments.BASES[row["basis"]]
     cited = f"{basis} : {', '.join(row['statements'])}" if row["statements"] else basis
     low, central, high = (french.number(row[key], 0) for key in ("low", "central", "high"))
@@ -241,13 +242,14 @@ def _warnings(inputs: Inputs) -> list[str]:
     return [
         *inputs.remarks,
         exploration.RESTS_ON,
-        "Les trois scénarios et la référence ont le même budget : les différences viennent du scénario seul.",
-        f"Les fourchettes contiennent neuf tirages sur dix quand {drawn} hypothèses varient entre leurs bornes, le "
-        "plus souvent près de leur valeur de départ. Une part des tirages n’est pas une chance que cela arrive.",
-        "Les communes touchées supposent que chaque projet choisit ses communes au hasard parmi les 85 de 2013.",
-        "La part de Lille se rapporte à ce qui est dépensé, non au budget : l’argent non dépensé n’y entre pas.",
-        "La note ne dit pas si l’enveloppe de 110 000 € est annuelle. Lue sur quatre ans, elle ne suffit pas au "
-        "transfert à Lille : le réglage « Lecture de l’enveloppe » le montre.",
+        "Les scénarios et la référence ont le même budget : les différences viennent du scénario seul.",
+        f"Les fourchettes contiennent neuf tirages sur dix quand {drawn} hypothèses varient entre leurs "
+        "bornes, le plus souvent près de leur valeur de départ. Une part des tirages n’est pas une chance "
+        "que cela arrive.",
+        "Les communes touchées supposent que chaque projet tire ses communes au hasard parmi les 85 de 2013.",
+        "La part de Lille se rapporte à ce qui est dépensé, non au budget prévu.",
+        "La note ne dit pas si l’enveloppe de 110 000 € est annuelle. Lue sur quatre ans, elle ne suffit pas "
+        "au transfert à Lille : le réglage « Lecture de l’enveloppe » le montre.",
     ]
 
 
