@@ -11,6 +11,8 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterable
+from decimal import Decimal
+from typing import NamedTuple
 
 THIN = "\u202f"  # between thousands, and before ; : ! ? »
 SOLID = "\u00a0"  # before € and %
@@ -180,3 +182,36 @@ def slug(text: str) -> str:
 def nfc(text: str) -> str:
     """The text with composed accents: « é » is one character, so that equal words are equal keys."""
     return unicodedata.normalize("NFC", text)
+
+
+# --- Reading -------------------------------------------------------------------------------------
+
+_SPACES = " \u00a0\u202f\u2009\t"
+_NUMBER = rf"\d{{1,3}}(?:[{_SPACES}]\d{{3}})+(?:,\d+)?|\d+(?:[.,]\d+)?"
+_AMOUNT = re.compile(
+    rf"(?P<number>{_NUMBER})\s*(?P<unit>k€|K€|M€|€|euros?\b|EUR\b)"
+    rf"(?:\s*(?:\(\s*(?P<year1>(?:19|20)\d\d)\s*\)|en\s+(?P<year2>(?:19|20)\d\d)))?"
+)
+_UNITS = {"k€": 1000, "K€": 1000, "M€": 1_000_000}
+
+
+class Amount(NamedTuple):
+    """One amount as written: euros, the year beside it if there is one, the words it was read from."""
+
+    euros: float
+    year: int | None
+    text: str
+
+
+def amounts(text: str) -> list[Amount]:
+    """The amounts written in a cell, in order: « 17 k€ en 2012 17 k€ en 2013 » gives two.
+
+    A text without an amount in euros (« Moyens humains ») gives none; it is for the caller to say so.
+    """
+    found = []
+    for match in _AMOUNT.finditer(text):
+        year = match["year1"] or match["year2"]
+        value = Decimal(re.sub(rf"[{_SPACES}]", "", match["number"]).replace(",", "."))
+        euros_read = float(value * _UNITS.get(match["unit"], 1))
+        found.append(Amount(euros_read, int(year) if year else None, match[0].strip()))
+    return found
