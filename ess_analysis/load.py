@@ -14,7 +14,7 @@ import pandas as pd
 from ess_analysis import french, schema, territories
 from ess_analysis.errors import DataError
 from ess_analysis.grids import Grid, read_grids
-from ess_analysis.sources import ColumnRead, SourceSheet, TableRead, read_source_sheet, verify
+from ess_analysis.sources import ColumnRead, SourceSheet, TableRead, TotalRead, read_source_sheet, verify
 
 SETTINGS_FILES = {"readings.toml", "corrections.toml"}
 SETTINGS_FOLDERS = {"scenarios"}
@@ -584,41 +584,43 @@ def _stated_totals(body: _Body) -> pd.DataFrame:
                         "funder": (read.funder or table.funder or None) if read.role == "amount" else None,
                         "operator": read.operator or None,
                         "year": read.year or table.year,
+                        "stage": read.stage or table.stage or None,
                         "amount_eur": amounts[0].euros,
                         "table_id": table.id,
                     }
                 )
     for total in table.totals:
         if total.cell:
-            rows += _sentence_totals(body, total.cell, total.counts, total.covers or table.id)
+            rows += _sentence_totals(body, total)
     frame = pd.DataFrame(rows)
     if frame.empty:
         return schema.empty("stated_totals")
-    return schema.conform(
-        frame.assign(source=body.source, sheet=body.grid.sheet, stage=table.stage or None), "stated_totals"
-    )
+    return schema.conform(frame.assign(source=body.source, sheet=body.grid.sheet), "stated_totals")
 
 
-def _sentence_totals(body: _Body, cell: str, counts: str, covers: str) -> Iterator[dict[str, Any]]:
+def _sentence_totals(body: _Body, total: TotalRead) -> list[dict[str, Any]]:
     """The total and the number of records that a sentence announces (« 4 projets … 171 663 € »)."""
-    column, row = re.fullmatch(r"([A-Z]+)(\d+)", cell).groups()  # type: ignore[union-attr]
-    text = _text(body.grid.values.iat[int(row) - 1, _column_number(column)]) or ""
-    shared = {"cell": cell, "covers": text, "table_id": covers}
-    for amount in french.amounts(text)[:1]:
-        yield {
-            **shared,
-            "total_id": f"{body.table.id}!{cell}",
-            "measure": "funding",
-            "amount_eur": amount.euros,
-        }
-    counted = re.search(rf"(\d+)\s+{re.escape(counts)}", text) if counts else None
+    column, row = re.fullmatch(r"([A-Z]+)(\d+)", total.cell).groups()  # type: ignore[union-attr]
+    values, at = body.grid.values, (int(row) - 1, _column_number(column))
+    text = (_text(values.iat[at]) if at[0] < values.shape[0] and at[1] < values.shape[1] else None) or ""
+    amounts = french.amounts(text)[:1]
+    counted = re.search(rf"(\d+)\s+{re.escape(total.counts)}", text) if total.counts else None
+    if not amounts and not counted:
+        raise DataError(
+            f"{body.said('Total annoncé introuvable')}, cellule {total.cell}.",
+            seen=[text] if text else ["cellule vide"],
+            todo="remettez la phrase à sa place, ou corrigez cell dans [[table.total]] de la fiche source.",
+        )
+    covers = total.covers or body.table.id
+    stage = next((table.stage for table in body.sheet.tables if table.id == covers), "")
+    shared = {"cell": total.cell, "covers": text, "table_id": covers, "stage": stage or None}
+    identity = f"{body.table.id}!{total.cell}"
+    rows: list[dict[str, Any]] = [
+        {**shared, "total_id": identity, "measure": "funding", "amount_eur": amount.euros} for amount in amounts
+    ]
     if counted:
-        yield {
-            **shared,
-            "total_id": f"{body.table.id}!{cell}#n",
-            "measure": "count",
-            "count": int(counted[1]),
-        }
+        rows.append({**shared, "total_id": f"{identity}#n", "measure": "count", "count": int(counted[1])})
+    return rows
 
 
 # --- All together --------------------------------------------------------------------------------
