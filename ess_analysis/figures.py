@@ -1,4 +1,4 @@
-"""A table → a figure: horizontal bars or a map, as SVG with real text.
+"""A table → a figure: horizontal bars or a map, as SVG with real text, and its data table.
 
 Bars are drawn in per cent of the width with text in pixels, so that a label keeps its size from a phone to a
 projector and nothing is measured with a font the reader may not have. Each figure reads without its colours:
@@ -11,7 +11,14 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from xml.sax.saxutils import escape, quoteattr
+
+import pandas as pd
+
+from ess_analysis import french, schema, sentences
+from ess_analysis.display import Column, DisplayTable, Figure, Number, Text
+from ess_analysis.tables import display_table
 
 COLOURS = ("#12436D", "#28A197", "#801650", "#F46A25")
 INK, QUIET, MUTED, PAPER = "#1d1d1d", "#595959", "#75869b", "#ffffff"
@@ -68,6 +75,193 @@ class _Drawing:
 
     def fill(self, series: int | str) -> str:
         return f"url(#{self.key}-{series})"
+
+
+_MISSING_LABELS = {*schema.MISSING_LABELS.values(), schema.MISSING_LABEL}
+
+
+def nameless(label: object) -> bool:
+    """Whether the label stands for something missing: « non ventilé », « non détaillé »…"""
+    return label in _MISSING_LABELS or schema.NOT_ITEMISED in str(label)
+
+
+def stacked_bars(
+    frame: pd.DataFrame, rows: str, series: str, *, title: Text, alt: str, **around: Any
+) -> Figure:
+    """One bar for each value of `rows`, cut by `series`: what each funder brings to each axis.
+
+    `frame`: the two columns, amount_eur, trace; one row for one pair. Four series at most have their own
+    look (three, then « autres »); « non ventilé », « non détaillé » are hatched. `around`: reading, source.
+    """
+    whole = _crossed(frame, rows, series)
+    drawn = _folded(_folded(whole, FOLD, FOLD - 1).T, 4, 3).T
+    named = [name for name in drawn.columns if not nameless(name)]
+    style = {name: REST if name.endswith(_OTHERS) else place for place, name in enumerate(named)}
+    bars = [
+        Bar(
+            str(row),
+            french.euros(_sum(amounts)),
+            tuple((amounts[of], MISSING if nameless(row) else style.get(of, MISSING)) for of in drawn),
+            tuple(french.euros(amounts[of]) for of in drawn),
+        )
+        for row, amounts in drawn.iterrows()
+    ]
+    legend: dict[int | str, str] = {look: name for name, look in style.items()}
+    nameless = [_kind(name) for name in (*drawn.index, *drawn.columns) if nameless(name)]
+    if nameless:
+        legend[MISSING] = french.listing(dict.fromkeys(nameless), "ou")
+    svg = bars_svg(bars, alt=alt, legend=legend if len(legend) > 1 else {})
+    return Figure(title, svg, alt, _crossed_table(frame, whole, rows, series, title), **around)
+
+
+def ranked_bars(
+    frame: pd.DataFrame,
+    name: str,
+    *,
+    title: Text,
+    alt: str,
+    written: str = "amount_eur",
+    aside: tuple[str, str] | None = None,
+    leader: bool = True,
+    labels: Mapping[str, str] | None = None,
+    **around: Any,
+) -> Figure:
+    """One bar for each name, the greatest first and (`leader`) alone in colour.
+
+    `frame`: `name`, amount_eur and any columns for the data table. `written` is the column whose value
+    is written beside the bar. `aside` is a second column of amounts and its meaning (« non daté »), drawn hatched.
+    """
+    second, meaning = aside or ("", "")
+    amounts = frame[["amount_eur", *([second] if second else [])]].fillna(0.0)
+    ordered = frame.loc[_order(frame[name], amounts.sum(axis=1))]
+    drawn = _folded(amounts.loc[ordered.index].set_axis(ordered[name].astype(str)), FOLD, FOLD - 1)
+    values = dict(zip(frame[name].astype(str), frame[written], strict=True))
+    rest = ordered[~ordered[name].astype(str).isin(drawn.index)]
+    bars = []
+    for place, (label, row) in enumerate(drawn.iterrows()):
+        look: int | str = MISSING if nameless(label) else 0 if place == 0 or not leader else REST
+        value = values.get(str(label), _sum(rest[written]))
+        text = str(sentences.share(value)) if written == "share" else french.euros(value)
+        parts = [(row["amount_eur"], look), *([(row[second], MISSING)] if second else [])]
+        bars.append(Bar(str(label), text, tuple(parts)))
+    legend = {MISSING: meaning} if second and drawn[second].any() else {}
+    data = display_table(ordered, title, labels=labels)
+    return Figure(title, bars_svg(bars, alt=alt, legend=legend), alt, data, **around)
+
+
+def envelope_bars(frame: pd.DataFrame, *, title: Text, alt: str, **around: Any) -> Figure:
+    """One bar for each reading of an envelope, held against it: what is within, what goes beyond.
+
+    `frame`: reading, amount_eur (used), envelope_eur, share (used of the envelope) and their traces.
+    """
+    bars = [
+        Bar(
+            str(row.reading),
+            str(sentences.share(row.share)),
+            ((min(row.amount_eur, row.envelope_eur), 0), (max(row.amount_eur - row.envelope_eur, 0), 3)),
+            mark=row.envelope_eur,
+        )
+        for row in frame.itertuples()
+    ]
+    beyond = frame["amount_eur"].gt(frame["envelope_eur"]).any()
+    legend: dict[int | str, str] = {0: "dans l'enveloppe", **({3: "au-delà"} if beyond else {})}
+    svg = bars_svg(bars, alt=alt, legend=legend, mark_label="enveloppe disponible")
+    labels = {"reading": "Lecture", "amount_eur": "Accordé", "envelope_eur": "Enveloppe", "share": "Part"}
+    return Figure(title, svg, alt, display_table(frame, title, labels=labels), **around)
+
+
+def places_map(frame: pd.DataFrame, *, title: Text, alt: str, **around: Any) -> Figure:
+    """Every commune of the reference at its centre, those reached filled and named.
+
+    `frame`: commune, insee_code, longitude, latitude, count (records that name it; 0 elsewhere), its trace.
+    The data table lists those reached.
+    """
+    points = [
+        Point(str(row.commune), row.longitude, row.latitude, weight)
+        for row, weight in zip(frame.itertuples(), frame["count"].astype(float), strict=True)
+    ]
+    reached = frame[frame["count"] > 0].sort_values(["count", "commune"], ascending=[False, True])
+    data = display_table(reached.drop(columns=["longitude", "latitude"]), title, labels={"count": "Fiches"})
+    return Figure(title, map_svg(points, alt=alt), alt, data, **around)
+
+
+# --- From a long table to what is drawn -------------------------------------------------------------
+
+_OTHERS = " autres"
+
+
+def _kind(label: object) -> str:
+    """What is missing, without what of: « Ville de Lille, non détaillé » is « non détaillé »."""
+    return schema.NOT_ITEMISED if schema.NOT_ITEMISED in str(label) else str(label)
+
+
+def _sum(amounts: pd.Series) -> float:
+    return round(math.fsum(amounts.dropna()), 2)
+
+
+def _order(names: pd.Series, amounts: pd.Series) -> list[Any]:
+    """The index of the names, the greatest amount first, those that are not names last."""
+    keys = zip(names.map(nameless), -amounts, names.astype(str), names.index, strict=True)
+    return [key[-1] for key in sorted(keys)]
+
+
+def _crossed(frame: pd.DataFrame, rows: str, series: str) -> pd.DataFrame:
+    """Amounts by row and column, each in the order it is drawn, zero where there is none."""
+    wide = frame.pivot_table(
+        index=rows,
+        columns=series,
+        values="amount_eur",
+        aggfunc=_sum,
+        fill_value=0.0,
+        observed=True,
+        dropna=False,
+    )
+    across, down = wide.sum(axis=1), wide.sum(axis=0)
+    return wide.loc[
+        _order(pd.Series(wide.index, wide.index), across), _order(pd.Series(wide.columns, wide.columns), down)
+    ]
+
+
+def _folded(wide: pd.DataFrame, most: int, keep: int) -> pd.DataFrame:
+    """The rows, those past `keep` as one « n autres » when there are more than `most`; nameless rows last."""
+    last = wide.index.map(nameless).to_numpy(dtype=bool)
+    named = wide.index[~last]
+    if len(named) <= most:
+        return wide
+    rest = wide.loc[named[keep:]]
+    others = pd.DataFrame([rest.sum()], index=[french.number(len(rest)) + _OTHERS], columns=wide.columns)
+    return pd.concat([wide.loc[named[:keep]], others, wide[last]])
+
+
+def _crossed_table(
+    frame: pd.DataFrame, whole: pd.DataFrame, rows: str, series: str, title: Text
+) -> DisplayTable:
+    """The data of stacked bars: a column for each series and a total; past six series, a row for each pair."""
+    if len(whole.columns) > 6:
+        ordered = frame.sort_values([rows, "amount_eur"], ascending=[True, False])
+        return display_table(ordered, title)
+    traces = {(row[rows], row[series]): row.get("trace") for row in frame.to_dict(orient="records")}
+    body, totals = [], []
+    for name in whole.index:
+        cells = [_number(whole.at[name, of], [traces.get((name, of))]) for of in whole]
+        body.append(
+            (str(name), *cells, _number(_sum(whole.loc[name]), [traces.get((name, of)) for of in whole]))
+        )
+    for of in whole:
+        totals.append(_number(_sum(whole[of]), [traces.get((name, of)) for name in whole.index]))
+    totals.append(_number(_sum(whole.sum()), list(traces.values())))
+    head = (Column(schema.labels([rows]).get(rows, rows)), *(Column(str(of), True) for of in whole))
+    return DisplayTable(title, (*head, Column("Total", True)), tuple(body), ("Total", *totals))
+
+
+def _number(value: float, traces: Sequence[object]) -> str | Number:
+    """The amount with its trace, or with that of the sum of several; « – » where no line says anything."""
+    known = [trace for trace in traces if isinstance(trace, Mapping)]
+    if not value and not known:
+        return french.NOTHING
+    if len(known) < 2:
+        return sentences.amount(value, known[0] if known else None)
+    return sentences.amount(value, sentences.sum_of(known))
 
 
 def bars_svg(

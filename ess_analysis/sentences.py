@@ -1,19 +1,19 @@
 """The French sentences of the reports: computed text whose numbers keep where they come from.
 
-A `Sentence` is text and `Number`s in turn. The functions below are pure: numbers and names in, a sentence
+The functions below are pure: numbers and names in, a sentence
 out, with its plurals, its « aucun », its elisions. No name from the data ever needs an article.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from string import Formatter
 from typing import Any
 
 import pandas as pd
 
 from ess_analysis import french
+from ess_analysis.display import SILENCE, Number, Sentence, Trace
 
 STAGE_WORDS = {  # the past participle after an amount, singular then plural
     "allocated": ("alloué", "alloués"),
@@ -21,35 +21,6 @@ STAGE_WORDS = {  # the past participle after an amount, singular then plural
     "awarded": ("accordé", "accordés"),
     "paid": ("versé", "versés"),
 }
-
-Trace = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Number:
-    """A number as it is shown, and the trace of what it was computed from."""
-
-    text: str
-    trace: Trace | None = None
-
-    def __str__(self) -> str:
-        return self.text
-
-
-@dataclass(frozen=True)
-class Sentence:
-    """Text and numbers in turn; `str()` is the plain text."""
-
-    parts: tuple[str | Number, ...]
-
-    def __str__(self) -> str:
-        return "".join(str(part) for part in self.parts)
-
-    def __bool__(self) -> bool:
-        return bool(self.parts)
-
-
-SILENCE = Sentence(())
 
 
 def said(template: str, **values: str | Number | Sentence) -> Sentence:
@@ -94,6 +65,11 @@ def share(value: float, trace: Trace | None = None, decimals: int = 0) -> Number
         decimals += 1
         ends = {french.percent(end, decimals) for end in (0, 1, -1)}
     return Number(french.percent(value, decimals), trace)
+
+
+def sum_of(traces: Sequence[Trace]) -> Trace:
+    """The trace of a sum of numbers that are themselves traced."""
+    return {"op": "sum", "unit": "EUR", "words": f"somme de {len(traces)} montants", "of": list(traces)}
 
 
 def count(

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import pandas as pd
 
 from ess_analysis import french, schema
-from ess_analysis.sentences import Number, Sentence
+from ess_analysis.display import Column, DisplayTable, Number, Sentence, Text
 
 _NUMBERS = {  # how each kind of number is written
     "amount_eur": french.euros,
@@ -36,25 +35,6 @@ _LABELS = {
 }
 
 
-@dataclass(frozen=True)
-class Column:
-    """One column of a display table: its header, and whether it holds numbers."""
-
-    label: str
-    numeric: bool = False
-
-
-@dataclass(frozen=True)
-class DisplayTable:
-    """A table as it is shown: the first cell of a row is its header; `total` is a last row, or nothing."""
-
-    caption: str | Sentence
-    columns: tuple[Column, ...]
-    rows: tuple[tuple[str | Number | Sentence, ...], ...]
-    total: tuple[str | Number | Sentence, ...] = ()
-    note: str = ""
-
-
 def display_table(
     frame: pd.DataFrame,
     caption: str | Sentence,
@@ -76,13 +56,11 @@ def display_table(
     return DisplayTable(caption, columns, tuple(rows), last, note)
 
 
-def _row(
-    frame: pd.DataFrame, names: Sequence[str], row: Mapping[str, object]
-) -> tuple[str | Number | Sentence, ...]:
+def _row(frame: pd.DataFrame, names: Sequence[str], row: Mapping[str, object]) -> tuple[Text, ...]:
     return tuple(_cell(frame, name, row[name], row.get(_trace_of(name))) for name in names)
 
 
-def _cell(frame: pd.DataFrame, name: str, value: object, trace: object) -> str | Number | Sentence:
+def _cell(frame: pd.DataFrame, name: str, value: object, trace: object) -> Text:
     if isinstance(value, (Number, Sentence)):
         return value
     if _is_numeric(name, frame) and value != "":

@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from ess_analysis import sentences
-from ess_analysis.sentences import Number, said
+from ess_analysis.display import Number
+from ess_analysis.sentences import said
 
 TRACE = {"op": "sum", "unit": "EUR", "cells": [["f.xlsx", "A", "G5"]]}
 

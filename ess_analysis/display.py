@@ -1,0 +1,213 @@
+"""What a report shows: sentences, tables, figures, key points; each carries its numbers' traces to the page.
+
+Each object publishes `application/vnd.ess+json` for the report's exporter, beside plain HTML for JupyterLab.
+Rich text is a list of strings and of numbers with their trace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+MIME = "application/vnd.ess+json"
+
+Trace = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number as it is shown, and the trace of what it was computed from."""
+
+    text: str
+    trace: Trace | None = None
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class Shown:
+    """Anything that a notebook can show: `json()` for the exporter, `html()` for JupyterLab."""
+
+    def json(self) -> dict[str, Any]:
+        """The object as the exporter reads it."""
+        raise NotImplementedError
+
+    def html(self) -> str:
+        """The object as plain, escaped HTML."""
+        raise NotImplementedError
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        return {MIME: self.json(), "text/html": self.html(), "text/plain": type(self).__name__}
+
+
+@dataclass(frozen=True)
+class Sentence(Shown):
+    """Text and numbers in turn; `str()` is the plain text."""
+
+    parts: tuple[str | Number, ...]
+    role: str = "plain"
+
+    def __str__(self) -> str:
+        return "".join(str(part) for part in self.parts)
+
+    def __bool__(self) -> bool:
+        return bool(self.parts)
+
+    def json(self) -> dict[str, Any]:
+        return {"kind": "sentence", "text": rich(self), "role": self.role}
+
+    def html(self) -> str:
+        return f"<p>{escape(str(self))}</p>" if self else ""
+
+
+SILENCE = Sentence(())
+
+Text = str | Number | Sentence
+
+
+def rich(text: Text) -> list[Any]:
+    """The text as the exporter reads it: strings, and numbers with their trace."""
+    parts = text.parts if isinstance(text, Sentence) else (text,)
+    return [
+        {"number": part.text, "trace": part.trace} if isinstance(part, Number) else part
+        for part in parts
+        if isinstance(part, Number) or part
+    ]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a display table: its header, and whether it holds numbers."""
+
+    label: str
+    numeric: bool = False
+
+
+@dataclass(frozen=True)
+class DisplayTable(Shown):
+    """A table as it is shown: the first cell of a row is its header; `total` is a last row, or nothing."""
+
+    caption: Text
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Text, ...], ...]
+    total: tuple[Text, ...] = ()
+    note: str = ""
+
+    def json(self) -> dict[str, Any]:
+        return {
+            "kind": "table",
+            "caption": rich(self.caption),
+            "columns": [{"label": column.label, "numeric": column.numeric} for column in self.columns],
+            "rows": [[rich(cell) for cell in row] for row in self.rows],
+            "total": [rich(cell) for cell in self.total],
+            "note": self.note,
+        }
+
+    def html(self) -> str:
+        head = "".join(f'<th scope="col">{escape(column.label)}</th>' for column in self.columns)
+        lines = [*self.rows, *([self.total] if self.total else [])]
+        body = "".join(
+            "<tr>"
+            + f'<th scope="row">{escape(str(row[0]))}</th>'
+            + "".join(f"<td>{escape(str(cell))}</td>" for cell in row[1:])
+            + "</tr>"
+            for row in lines
+        )
+        caption = f"<caption>{escape(str(self.caption))}</caption>"
+        note = f"<p>{escape(self.note)}</p>" if self.note else ""
+        return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}"
+
+
+@dataclass(frozen=True)
+class Figure(Shown):
+    """A drawing, its message as title, the text read in its place (80 characters), its data and source."""
+
+    title: Text
+    svg: str
+    alt: str
+    data: DisplayTable
+    reading: Text = SILENCE
+    source: str = ""
+
+    def json(self) -> dict[str, Any]:
+        data = {name: value for name, value in self.data.json().items() if name != "kind"}
+        return {
+            "kind": "figure",
+            "caption": rich(self.title),
+            "alt": self.alt,
+            "svg": self.svg,
+            "reading": rich(self.reading),
+            "source": self.source,
+            "data": data,
+        }
+
+    def html(self) -> str:
+        source = f"<p>{escape(self.source)}</p>" if self.source else ""
+        title = f"<figcaption>{escape(str(self.title))}</figcaption>"
+        return f'<figure style="max-width:44em">{title}{self.svg}{source}</figure>'
+
+
+@dataclass(frozen=True)
+class Cover(Shown):
+    """The top of a report: its title, what it is about in a sentence, facts by label."""
+
+    title: str
+    lead: Text
+    facts: tuple[tuple[str, Text], ...]
+
+    def json(self) -> dict[str, Any]:
+        facts = [[label, rich(fact)] for label, fact in self.facts]
+        return {"kind": "cover", "title": self.title, "lead": rich(self.lead), "facts": facts}
+
+    def html(self) -> str:
+        facts = "".join(f"<dt>{escape(label)}</dt><dd>{escape(str(fact))}</dd>" for label, fact in self.facts)
+        return f"<p><strong>{escape(self.title)}</strong> {escape(str(self.lead))}</p><dl>{facts}</dl>"
+
+
+@dataclass(frozen=True)
+class Listing(Shown):
+    """Sentences one under the other; `keypoints` are those of « À retenir »."""
+
+    items: tuple[Text, ...]
+    kind: str = "list"
+
+    def __bool__(self) -> bool:
+        return bool(self.items)
+
+    def json(self) -> dict[str, Any]:
+        return {"kind": self.kind, "items": [rich(item) for item in self.items]}
+
+    def html(self) -> str:
+        return f"<ul>{''.join(f'<li>{escape(str(item))}</li>' for item in self.items)}</ul>"
+
+
+@dataclass(frozen=True)
+class Glossary(Shown):
+    """Acronyms and what they stand for."""
+
+    items: tuple[tuple[str, str], ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.items)
+
+    def json(self) -> dict[str, Any]:
+        return {"kind": "glossary", "items": [list(item) for item in self.items]}
+
+    def html(self) -> str:
+        entries = (f"<dt>{escape(term)}</dt><dd>{escape(meaning)}</dd>" for term, meaning in self.items)
+        return f"<dl>{''.join(entries)}</dl>"
+
+
+@dataclass(frozen=True)
+class Group(Shown):
+    """What one cell shows, in reading order."""
+
+    items: tuple[Shown, ...]
+
+    def json(self) -> dict[str, Any]:
+        return {"kind": "group", "items": [item.json() for item in self.items]}
+
+    def html(self) -> str:
+        return "".join(item.html() for item in self.items)
