@@ -57,8 +57,8 @@ def test_decisions_and_assumptions_are_two_panels_that_share_nothing(inputs: Inp
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("E0", 110_000), ("TL", 73_000), ("I0", 31_000), ("a", 25_663 / 3), ("c", 15_500), ("r0", 1.5), ("m", 16 / 3),
-     ("n_bil", 8), ("n_gt", 6), ("D0", 4), ("C0", 15), ("NC", 85)],
+    [("E0", 110_000), ("TL", 73_000), ("I0", 31_000), ("a", 25_663 / 3), ("c", 15_500), ("r0", 1.5),
+     ("m", 16 / 3),     ("n_bil", 8), ("n_gt", 6), ("D0", 4), ("C0", 15), ("NC", 85)],
 )  # fmt: skip
 def test_what_the_note_gives_is_recomputed_from_its_tables(
     inputs: Inputs, name: str, expected: float
