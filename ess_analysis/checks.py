@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 CENT = 0.005  # two amounts closer than this are the same
 SHOWN = 5  # cells or labels named in one message
+LABEL = 50  # a longer text is a sentence, not the name of a column
 LONG_TABLE = 20_000  # beyond, texts are no longer compared word by word
 
 
@@ -107,6 +109,25 @@ class View:
         return lines.assign(table_id=lines["record_id"].map(tables).fillna(own) if len(tables) else own)
 
     @cached_property
+    def proofs(self) -> list[tuple[str, str, str, str]]:
+        """The lines of the texts kept as proof: file, no sheet, « A12 » for line 12, words."""
+        texts = [sheet for sheet in self.tables.sources if sheet.path.suffix == ".txt"]
+        return [
+            (_inside(sheet.path, self.tables.data), "", f"A{number}", line)
+            for sheet in texts
+            for number, line in enumerate(sheet.path.read_text(encoding="utf-8").splitlines(), 1)
+        ]
+
+    @cached_property
+    def aliases(self) -> dict[str, set[str]]:
+        """The other names of each funder, as the source sheets give them."""
+        found: dict[str, set[str]] = {}
+        for sheet in self.tables.sources:
+            for written, kept in sheet.names.get("funder", {}).items():
+                found.setdefault(kept, set()).add(written)
+        return found
+
+    @cached_property
     def by_table(self) -> dict[str, pd.DataFrame]:
         """The funding lines of each table."""
         return dict(_groups(self.funding, "table_id"))
@@ -185,7 +206,7 @@ def _column_totals(view: View) -> Iterator[Found]:
     for total in _each(view.columns):
         if total.mixed:
             continue
-        what, stated = _column(total), french.euros(total.amount_eur)
+        what, stated = _column(view, total), french.euros(total.amount_eur)
         place = _place(total)
         said = {"stated": stated, "computed": french.euros(total.computed), "gap": total.gap}
         read = f"{french.counted(total.lines, 'montant lu', 'montants lus')} " + (
@@ -208,8 +229,8 @@ def _column_totals(view: View) -> Iterator[Found]:
 def _mixed_totals(view: View) -> Iterator[Found]:
     for total in _each(view.columns[view.columns["mixed"] != ""]):
         yield Found(
-            f"{_column(total)} : le total annoncé couvre des montants de nature différente ({total.mixed}), "
-            "qui ne s'ajoutent pas.",
+            f"{_column(view, total)} : le total annoncé couvre des montants de nature différente "
+            f"({total.mixed}), qui ne s'ajoutent pas.",
             *_place(total),
             stated=french.euros(total.amount_eur),
         )
@@ -334,7 +355,7 @@ def _gaps_together(view: View) -> Iterator[Found]:
 
 
 def _gap_list(totals: pd.DataFrame) -> str:
-    return ", ".join(f"{_column(total)} {french.signed(french.euros(total.gap))}" for total in _each(totals))
+    return ", ".join(f"{_side(total)} {french.signed(french.euros(total.gap))}" for total in _each(totals))
 
 
 def _rows_equal_to(view: View, table_id: str, totals: pd.DataFrame) -> pd.DataFrame:
@@ -408,8 +429,8 @@ def _leads(view: View) -> Iterator[Found]:
             continue
         line, slip = told[0]
         yield Found(
-            f"{_column(total)} : l'écart de {french.euros(abs(total.gap))} serait celui d'un montant {slip} "
-            f"({line.cell} : {french.euros(line.amount_eur)}). À vérifier.",
+            f"{_column(view, total)} : l'écart de {french.euros(abs(total.gap))} serait celui d'un montant "
+            f"{slip} ({line.cell} : {french.euros(line.amount_eur)}). À vérifier.",
             *_place(line),
             stated=french.euros(line.amount_eur),
             gap=total.gap,
@@ -466,7 +487,8 @@ def _repeated_statements(view: View) -> Iterator[Found]:
                 told = french.listing(f"{write(float(t[value]))} ({t['cell']})" for _, t in same.iterrows())
                 first = _first(same)
                 yield Found(
-                    f"{_column(first)} : le même total est annoncé plusieurs fois : {told}.", *_place(first)
+                    f"{_column(view, first)} : le même total est annoncé plusieurs fois : {told}.",
+                    *_place(first),
                 )
 
 
@@ -524,7 +546,8 @@ def _awards_and_envelope(view: View) -> Iterator[Found]:
         dated = awards.groupby("year")["amount_eur"].sum()
         undated = _exact(awards.loc[awards["year"].isna(), "amount_eur"])
         largest = (dated.max() if len(dated) else 0) + undated
-        years = max(1, int(dated.index.max() - dated.index.min() + 1)) if len(dated) else 1
+        dates = int(dated.index.max() - dated.index.min() + 1) if len(dated) else 1
+        years = _years(awards["period_start"].min(), awards["period_end"].max()) or dates
         whole = _years(envelope.period_start, envelope.period_end)
         readings = {"pour toute la période": 1, f"annuelle, sur {years} ans": years}
         if whole and whole not in readings.values():
@@ -604,6 +627,36 @@ def _undated(view: View) -> Iterator[Found]:
             *_place(_first(undated)),
             computed=french.euros(amount),
         )
+
+
+def _years_out_of_period(view: View) -> Iterator[Found]:
+    lines = view.funding[view.funding["amount_eur"].notna() & view.funding["period_start"].notna()]
+    first, last = lines["period_start"].dt.year, lines["period_end"].dt.year
+    out = lines[(lines["year"] < first).fillna(False) | (lines["year"] > last).fillna(False)]
+    for (source, sheet, start, end), same in _groups(out, ["source", "sheet", "period_start", "period_end"]):
+        years = french.listing(sorted(same["year"].unique()))
+        yield Found(
+            f"{french.counted(len(same), 'montant')} hors de la période {start.year}-{end.year} "
+            f"({years} : {_cells(same)}).",
+            source,
+            sheet,
+            same["cell"].iloc[0],
+            stated=years,
+        )
+
+
+def _silent_years(view: View) -> Iterator[Found]:
+    """Years of the period that a file declares, without any dated amount in that file."""
+    for source, lines in _groups(view.funding[view.funding["period_start"].notna()], "source"):
+        period = range(lines["period_start"].min().year, lines["period_end"].max().year + 1)
+        dated = view.funding[(view.funding["source"] == source) & view.funding["amount_eur"].notna()]
+        silent = [year for year in period if year not in set(dated["year"].dropna())]
+        if silent:
+            yield Found(
+                f"Aucun montant daté de {french.listing(silent, 'ou')}, sur la période {period[0]}-{period[-1]}.",
+                source,
+                computed=french.listing(silent),
+            )
 
 
 def _same_year_twice(view: View) -> Iterator[Found]:
@@ -696,23 +749,40 @@ def _restarting_numbers(view: View) -> Iterator[Found]:
             )
 
 
-_ANNEX = re.compile(r"annexe\s+(\d+)", re.IGNORECASE)
+_ANNEX = re.compile(r"annexe\W{0,4}(\d+)", re.IGNORECASE)
+_ANNEX_TITLE = re.compile(r"^\W*annexe\W{0,4}(\d+)", re.IGNORECASE)
 
 
 def _self_references(view: View) -> Iterator[Found]:
     """« cf annexe 1 » written in annex 1."""
     for record in _each(_small(view.records)):
-        own = _ANNEX.search(" ".join(french.strip_accents(_text(x)) for x in (record.sheet, record.table_id)))
-        if own is None:
-            own = re.search(r"annexe[_ -]?(\d+)", _text(record.table_id), re.IGNORECASE)
-        text = _words_of(record)
+        own, text = _ANNEX_TITLE.search(view.name(record.table_id)), _words_of(record)
         for named in _ANNEX.finditer(text):
-            if own and named.group(1) == own.group(1):
+            if own and named[1] == own[1]:
                 yield Found(
-                    f"{_record(record)} : renvoie à l'annexe {named.group(1)}, où elle se trouve déjà "
+                    f"{_record(record)} : renvoie à l'annexe {named[1]}, où elle se trouve déjà "
                     f"(« {_around(text, named)} »).",
                     *_place(record),
-                    stated=f"annexe {named.group(1)}",
+                    stated=f"annexe {named[1]}",
+                )
+
+
+def _lost_references(view: View) -> Iterator[Found]:
+    """« en annexe 3 » where no sheet, no heading of a text kept as proof, is annex 3."""
+    quoted = [(record, _words_of(record)) for record in _each(_small(view.records))]
+    lines = pd.DataFrame(view.proofs, columns=["source", "sheet", "cell", "text"])
+    quoted += [(line, line.text) for line in _each(lines)]
+    known = {found[1] for name in view.names.values() if (found := _ANNEX_TITLE.search(name))}
+    known |= {found[1] for text in lines["text"] if (found := _ANNEX_TITLE.search(text))}
+    told: set[str] = set()
+    for place, text in quoted:
+        for named in _ANNEX.finditer(text):
+            if known and named[1] not in known | told:
+                told.add(named[1])
+                yield Found(
+                    f"L'annexe {named[1]} est annoncée (« {_around(text, named)} »), rien ne porte ce titre.",
+                    *_place(place),
+                    stated=f"annexe {named[1]}",
                 )
 
 
@@ -753,6 +823,8 @@ _TEXTS = {"title": "intitulé", "description": "description", "partners": "parte
 
 
 def _blank_cells(view: View) -> Iterator[Found]:
+    said = view.tables.findings
+    worded = _addresses(said[said["code"] == "READ-NO-AMOUNT"])  # « Moyens humains » is not a blank
     for table_id in view.records["table_id"].dropna().unique():
         records = view.records[view.records["table_id"] == table_id]
         counts: list[tuple[str, pd.DataFrame]] = []
@@ -761,6 +833,7 @@ def _blank_cells(view: View) -> Iterator[Found]:
             (view.delivery, "operator", "réalisation {}"),
         ):
             own = lines[(lines["table_id"] == table_id) & lines["amount_eur"].isna()]
+            own = own[~_addresses(own).isin(worded)]
             counts += [(what.format(_text(who) or "montant"), part) for who, part in _groups(own, key)]
         for column, label in _TEXTS.items():
             blank = records[records[column].fillna("").str.strip() == ""]
@@ -874,7 +947,7 @@ def _shared_amounts(view: View) -> Iterator[Found]:
     """One amount for several territories: its sharing is a convention."""
     named = view.places.dropna(subset=["record_id", "territory"])
     territories = named.groupby("record_id", sort=False)["territory"].agg(lambda t: list(dict.fromkeys(t)))
-    several = territories[territories.str.len() > 1]
+    several = territories[territories.map(len) > 1]
     amounts = view.funding[view.funding["record_id"].isin(several.index) & view.funding["amount_eur"].notna()]
     if len(amounts) > LONG_TABLE:
         return
@@ -889,59 +962,64 @@ def _shared_amounts(view: View) -> Iterator[Found]:
 
 
 def _funders_among_partners(view: View) -> Iterator[Found]:
-    """A funder of the action named among its partners."""
+    """A funder of the action named among its partners, under any of its names."""
     records = _small(view.records).drop_duplicates("record_id").set_index("record_id")
     partners = {key: f" {_folded(text)} " for key, text in records["partners"].dropna().items()}
     lines = view.funding[view.funding["record_id"].isin(partners) & view.funding["amount_eur"].notna()]
-    for line in _each(lines):
-        if (key := _folded(_text(line.funder))) and f" {key} " in partners[line.record_id]:
+    for line in _each(lines[lines["funder"].notna()]):
+        names = {line.funder} | view.aliases.get(line.funder, set())
+        named = [name for name in sorted(names) if f" {_folded(name)} " in partners[line.record_id]]
+        if named:
             yield Found(
-                f"{_record(line)} : « {line.funder} » est à la fois financeur et partenaire.", *_place(line)
+                f"{_record(line)} : « {named[0]} » est à la fois financeur et partenaire.", *_place(line)
             )
 
 
 # --- The list --------------------------------------------------------------------------------------
 
 CHECKS: tuple[Check, ...] = (
-    Check("repeated_key", "blocking", "Un identifiant ne désigne qu'une ligne.", _repeated_keys),
+    Check("REPEATED-KEY", "blocking", "Un identifiant ne désigne qu'une ligne.", _repeated_keys),
     Check(
-        "mixed_total", "blocking", "Un total annoncé couvre une seule étape, une seule forme.", _mixed_totals
+        "MIXED-TOTAL", "blocking", "Un total annoncé couvre une seule étape, une seule forme.", _mixed_totals
     ),
-    Check("column_total", "alert", "Les lignes font le total annoncé de chaque colonne.", _column_totals),
-    Check("row_balance", "alert", "Sur chaque ligne, financeurs = réalisation = total.", _rows_balance),
+    Check("COLUMN-TOTAL", "alert", "Les lignes font le total annoncé de chaque colonne.", _column_totals),
+    Check("ROW-BALANCE", "alert", "Sur chaque ligne, financeurs = réalisation = total.", _rows_balance),
     Check(
-        "totals_balance", "alert", "Les totaux annoncés s'accordent entre eux.", _totals_against_each_other
+        "TOTALS-BALANCE", "alert", "Les totaux annoncés s'accordent entre eux.", _totals_against_each_other
     ),
-    Check("gaps_together", "alert", "Les écarts d'une table s'expliquent ensemble.", _gaps_together),
-    Check("gap_lead", "info", "Un écart correspond à une erreur de frappe usuelle.", _leads),
-    Check("stated_count", "alert", "Le nombre de fiches annoncé est celui des fiches lues.", _stated_counts),
+    Check("GAPS-TOGETHER", "alert", "Les écarts d'une table s'expliquent ensemble.", _gaps_together),
+    Check("GAP-LEAD", "info", "Un écart correspond à une erreur de frappe usuelle.", _leads),
+    Check("STATED-COUNT", "alert", "Le nombre de fiches annoncé est celui des fiches lues.", _stated_counts),
     Check(
-        "repeated_statement",
+        "REPEATED-STATEMENT",
         "alert",
         "Un même total est annoncé partout avec la même valeur.",
         _repeated_statements,
     ),
-    Check("detail", "alert", "Le détail d'un montant fait ce montant.", _details),
-    Check("envelope", "alert", "Les montants accordés tiennent dans l'enveloppe.", _awards_and_envelope),
-    Check("stages", "info", "Des étapes différentes ne s'ajoutent pas.", _stages_side_by_side),
-    Check("no_total", "info", "Chaque table annonce son total.", _without_total),
-    Check("undated", "alert", "Chaque montant a une année.", _undated),
+    Check("DETAIL", "alert", "Le détail d'un montant fait ce montant.", _details),
+    Check("ENVELOPE", "alert", "Les montants accordés tiennent dans l'enveloppe.", _awards_and_envelope),
+    Check("STAGES", "info", "Des étapes différentes ne s'ajoutent pas.", _stages_side_by_side),
+    Check("NO-TOTAL", "info", "Chaque table annonce son total.", _without_total),
+    Check("UNDATED", "alert", "Chaque montant a une année.", _undated),
+    Check("YEAR-OUTSIDE", "alert", "Une année est dans la période de sa table.", _years_out_of_period),
+    Check("YEAR-SILENT", "alert", "Chaque année de la période a un montant daté.", _silent_years),
     Check(
-        "same_year_twice", "alert", "Une fiche n'a qu'un montant par année et financeur.", _same_year_twice
+        "SAME-YEAR-TWICE", "alert", "Une fiche n'a qu'un montant par année et financeur.", _same_year_twice
     ),
-    Check("repeated_line", "alert", "Une ligne n'est pas écrite deux fois.", _repeated_lines),
-    Check("number_order", "alert", "Les numéros se suivent dans chaque axe.", _number_order),
-    Check("number_restart", "info", "Les numéros désignent une seule action.", _restarting_numbers),
-    Check("self_reference", "alert", "Un renvoi mène ailleurs qu'à lui-même.", _self_references),
-    Check("funded_twice", "alert", "Un projet n'est pas financé deux fois.", _funded_twice),
-    Check("negative_amount", "alert", "Un montant n'est pas négatif.", _negative_amounts),
-    Check("zero_amount", "alert", "Une cellule sans montant est vide, et non nulle.", _zero_amounts),
-    Check("blank_cell", "info", "Chaque cellule est remplie.", _blank_cells),
-    Check("label_variant", "info", "Un nom s'écrit partout de la même façon.", _label_variants),
-    Check("accent", "info", "Un mot garde ses accents.", _unaccented_words),
-    Check("cut_text", "info", "Un texte ne finit pas par un séparateur.", _trailing_separators),
-    Check("shared_amount", "info", "Un montant va à un seul territoire.", _shared_amounts),
-    Check("funder_partner", "info", "Un financeur n'est pas aussi partenaire.", _funders_among_partners),
+    Check("REPEATED-LINE", "alert", "Une ligne n'est pas écrite deux fois.", _repeated_lines),
+    Check("NUMBER-ORDER", "alert", "Les numéros se suivent dans chaque axe.", _number_order),
+    Check("NUMBER-RESTART", "info", "Les numéros désignent une seule action.", _restarting_numbers),
+    Check("SELF-REFERENCE", "alert", "Un renvoi mène ailleurs qu'à lui-même.", _self_references),
+    Check("LOST-REFERENCE", "alert", "Un renvoi mène quelque part.", _lost_references),
+    Check("FUNDED-TWICE", "alert", "Un projet n'est pas financé deux fois.", _funded_twice),
+    Check("NEGATIVE-AMOUNT", "alert", "Un montant n'est pas négatif.", _negative_amounts),
+    Check("ZERO-AMOUNT", "alert", "Une cellule sans montant est vide, et non nulle.", _zero_amounts),
+    Check("BLANK-CELL", "info", "Chaque cellule est remplie.", _blank_cells),
+    Check("LABEL-VARIANT", "info", "Un nom s'écrit partout de la même façon.", _label_variants),
+    Check("ACCENT", "info", "Un mot garde ses accents.", _unaccented_words),
+    Check("CUT-TEXT", "info", "Un texte ne finit pas par un séparateur.", _trailing_separators),
+    Check("SHARED-AMOUNT", "info", "Un montant va à un seul territoire.", _shared_amounts),
+    Check("FUNDER-PARTNER", "info", "Un financeur n'est pas aussi partenaire.", _funders_among_partners),
 )
 
 
@@ -966,6 +1044,10 @@ def _groups(frame: pd.DataFrame, by: str | list[str]) -> Iterator[tuple[Any, pd.
     return iter(frame.groupby(by, sort=False, dropna=False))
 
 
+def _addresses(rows: pd.DataFrame) -> pd.Series:
+    return rows["source"] + "|" + rows["sheet"].fillna("") + "|" + rows["cell"].fillna("")
+
+
 def _each(frame: pd.DataFrame) -> Iterator[Any]:
     return iter(frame.itertuples())
 
@@ -986,10 +1068,20 @@ def _sheet_name(row: Any) -> str:
     return _text(row.sheet) or _text(row.source).rsplit("/", 1)[-1] or _text(row.table_id)
 
 
-def _column(total: Any) -> str:
-    """What a reader calls the column that a stated total closes, with its table."""
-    what = _text(total.covers) or _text(total.funder) or _text(total.operator) or "total"
-    return f"{_sheet_name(total)}, {what}"
+def _side(total: Any) -> str:
+    """What a reader calls the column that a stated total closes."""
+    covers = _text(total.covers)
+    header = covers if len(covers) <= LABEL else ""
+    return header or _text(total.funder) or _text(total.operator) or "total annoncé"
+
+
+def _column(view: View, total: Any) -> str:
+    """The column with its table, and where its total is announced when that is another sheet."""
+    name = view.name(total.table_id)
+    elsewhere = (
+        f" (annoncé en {total.sheet}, {total.cell})" if total.sheet and total.sheet not in name else ""
+    )
+    return f"{name}, {_side(total)}{elsewhere}"
 
 
 def _record(row: Any) -> str:
@@ -1003,6 +1095,10 @@ def _words_of(record: Any) -> str:
 
 def _around(text: str, found: re.Match[str]) -> str:
     return text[max(0, found.start() - 15) : found.end()].lstrip()
+
+
+def _inside(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name
 
 
 def _years(start: Any, end: Any) -> int:

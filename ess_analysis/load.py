@@ -616,7 +616,8 @@ def _sentence_totals(body: _Body, total: TotalRead) -> list[dict[str, Any]]:
     shared = {"cell": total.cell, "covers": text, "table_id": covers, "stage": stage or None}
     identity = f"{body.table.id}!{total.cell}"
     rows: list[dict[str, Any]] = [
-        {**shared, "total_id": identity, "measure": "funding", "amount_eur": amount.euros} for amount in amounts
+        {**shared, "total_id": identity, "measure": "funding", "amount_eur": amount.euros}
+        for amount in amounts
     ]
     if counted:
         rows.append({**shared, "total_id": f"{identity}#n", "measure": "count", "count": int(counted[1])})

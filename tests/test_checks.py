@@ -113,7 +113,7 @@ def doubtful(collection: Any) -> list[str]:
 def test_a_table_that_adds_up_is_said_exact_and_raises_no_doubt() -> None:
     collection = tables(**action_table(EVEN))
     assert doubtful(collection) == []
-    exact = found(collection, "column_total", "info")
+    exact = found(collection, "COLUMN-TOTAL", "info")
     assert exact["cell"].tolist() == ["D9", "E9", "F9", "G9", "H9"]
     assert (exact["gap"] == 0).all()
 
@@ -122,24 +122,24 @@ def test_a_changed_amount_is_found_down_to_its_cell() -> None:
     frames = action_table(EVEN)
     frames["funding"][3]["amount_eur"] = 8050.0
     collection = tables(**frames)
-    row = found(collection, "row_balance").iloc[0]
+    row = found(collection, "ROW-BALANCE").iloc[0]
     assert (row["cell"], row["gap"]) == ("E6", 450.0)
     assert "« Action b »" in row["message"] and "E6 est à vérifier" in row["message"]
-    column = found(collection, "column_total", "alert").iloc[0]
+    column = found(collection, "COLUMN-TOTAL", "alert").iloc[0]
     assert (column["cell"], column["gap"]) == ("E9", -450.0)
 
 
 def test_an_unbalanced_row_says_which_side_stands_apart() -> None:
     frames = action_table(EVEN)
     frames["records"][2]["row_total_eur"] = 50000.0
-    row = found(tables(**frames), "row_balance").iloc[0]
+    row = found(tables(**frames), "ROW-BALANCE").iloc[0]
     assert row["cell"] == "B7" and "c'est « total écrit » qui s'écarte" in row["message"]
 
 
 def test_an_erased_amount_unbalances_its_row() -> None:
     frames = action_table(EVEN)
     frames["delivery"][6]["amount_eur"] = None
-    row = found(tables(**frames), "row_balance").iloc[0]
+    row = found(tables(**frames), "ROW-BALANCE").iloc[0]
     assert row["cell"] == "F8"
 
 
@@ -148,9 +148,9 @@ def test_a_missing_row_leaves_gaps_that_agree_and_a_break_in_the_numbers() -> No
     for name in ("records", "funding", "delivery"):
         frames[name] = [line for line in frames[name] if line["title"] != "Action a"]
     collection = tables(**frames)
-    together = found(collection, "gaps_together").iloc[0]
+    together = found(collection, "GAPS-TOGETHER").iloc[0]
     assert "une ou plusieurs lignes manquent" in together["message"] and together["gap"] == -15000
-    order = found(collection, "number_order").iloc[0]
+    order = found(collection, "NUMBER-ORDER").iloc[0]
     assert order["cell"] == "B6" and "le n° 1 était attendu" in order["message"]
 
 
@@ -162,21 +162,21 @@ def test_a_row_written_twice_is_recognised_by_the_excess_it_makes() -> None:
             frames[name].append(
                 {**copy, "funding_id": line.get("funding_id", "") + "bis", "title": "Action z"}
             )
-    message = found(tables(**frames), "gaps_together").iloc[0]["message"]
+    message = found(tables(**frames), "GAPS-TOGETHER").iloc[0]["message"]
     assert "une ligne est en trop" in message and "B6, B99" in message
 
 
 def test_amounts_exchanged_between_two_columns_are_found_on_their_row() -> None:
     frames = action_table(EVEN)
     frames["funding"][2]["amount_eur"], frames["funding"][3]["amount_eur"] = 8500.0, 5000.0
-    row = found(tables(**frames), "gaps_together").iloc[0]
+    row = found(tables(**frames), "GAPS-TOGETHER").iloc[0]
     assert row["cell"] == "B6" and "échangés entre ces colonnes" in row["message"]
 
 
 def test_totals_that_disagree_by_one_euro_are_told_to_the_euro() -> None:
     stated = (23500.0, 18520.0, 27820.0, 14200.0, 42021.0)
     collection = tables(**action_table(EVEN, stated))
-    rows = found(collection, "totals_balance")
+    rows = found(collection, "TOTALS-BALANCE")
     assert rows["gap"].tolist() == [-1.0, -1.0]
     assert rows["cell"].tolist() == ["H9", "H9"]
     assert "27 820 + 14 200 = 42 020" in rows.iloc[1]["message"].replace("\u202f", " ").replace("\u00a0", " ")
@@ -186,13 +186,13 @@ def test_a_total_in_cents_is_compared_to_the_cent() -> None:
     rows = [(0.1, 0.2, 0.3, None, 0.3), (0.7, 0.1, 0.8, None, 0.8)]
     assert doubtful(tables(**action_table(rows, (0.8, 0.3, 1.1, 0.0, 1.1)))) == []
     wrong = tables(**action_table(rows, (0.81, 0.3, 1.1, 0.0, 1.11)))
-    assert found(wrong, "column_total", "alert")["gap"].tolist() == [-0.01, -0.01]
+    assert found(wrong, "COLUMN-TOTAL", "alert")["gap"].tolist() == [-0.01, -0.01]
 
 
 def test_a_total_over_two_stages_is_blocking() -> None:
     frames = action_table(EVEN)
     frames["funding"][0]["stage"] = "paid"
-    row = found(tables(**frames), "mixed_total").iloc[0]
+    row = found(tables(**frames), "MIXED-TOTAL").iloc[0]
     assert row["severity"] == "blocking" and "prévisionnel" in row["message"] and "versé" in row["message"]
 
 
@@ -255,15 +255,15 @@ def test_a_usual_slip_is_proposed_when_one_amount_alone_explains_the_gap(wrong: 
         "funding": [award(1, wrong, 2013), award(2, 15000.0, 2013)],
         "stated_totals": [stated(20933.0)],
     }
-    rows = found(tables(**frames), "gap_lead")
+    rows = found(tables(**frames), "GAP-LEAD")
     assert rows["cell"].tolist() == ["F2"] and slip in rows.iloc[0]["message"]
 
 
 def test_the_number_of_projects_announced_is_compared_with_the_rows() -> None:
     right = tables(records=[project(1), project(2)], stated_totals=[stated(count=2)])
-    assert found(right, "stated_count")["severity"].tolist() == ["info"]
+    assert found(right, "STATED-COUNT")["severity"].tolist() == ["info"]
     wrong = tables(records=[project(1), project(2)], stated_totals=[stated(count=3)])
-    row = found(wrong, "stated_count").iloc[0]
+    row = found(wrong, "STATED-COUNT").iloc[0]
     assert (row["severity"], row["stated"], row["computed"], row["gap"]) == ("alert", "3", "2", -1)
 
 
@@ -277,70 +277,70 @@ def test_awards_are_compared_with_the_envelope_under_each_reading() -> None:
         award(2, 73000.0, 2013, part_of="A/9"),
         award(3, 25663.0, part_of="A/9"),
     ]
-    row = found(tables(funding=[envelope(), *awards]), "envelope").iloc[0]
+    row = found(tables(funding=[envelope(), *awards]), "ENVELOPE").iloc[0]
     message = row["message"].replace("\u202f", " ").replace("\u00a0", " ")
     assert row["severity"] == "alert" and row["gap"] == 61663
     assert "156,1 %" in message and "78,0 %" in message and "98 663 €" in message
     small = tables(funding=[envelope(), award(1, 73000.0, 2012, part_of="A/9")])
-    assert found(small, "envelope")["severity"].tolist() == ["info"]
+    assert found(small, "ENVELOPE")["severity"].tolist() == ["info"]
 
 
 def test_a_line_and_its_details_are_compared() -> None:
     line = award(1, 73000.0, 2013)
     details = [award(n, 20000.0, 2013, part_of="A/1", sheet="Annexe 2", stage="planned") for n in (2, 3)]
-    row = found(tables(funding=[line, *details]), "detail").iloc[0]
+    row = found(tables(funding=[line, *details]), "DETAIL").iloc[0]
     assert row["severity"] == "alert" and "54,8" in row["message"] and row["gap"] == -33000
     details[1] |= {"amount_eur": 53000.0}
-    whole = found(tables(funding=[line, *details]), "detail")
+    whole = found(tables(funding=[line, *details]), "DETAIL")
     assert whole["severity"].tolist() == ["info"] and "en totalité" in whole.iloc[0]["message"]
 
 
 def test_a_detail_of_another_year_is_told() -> None:
     lines = [award(1, 20.0, 2013), award(2, 20.0, 2012, part_of="A/1", stage="planned")]
-    messages = found(tables(funding=lines), "detail", "alert")["message"].tolist()
+    messages = found(tables(funding=lines), "DETAIL", "alert")["message"].tolist()
     assert len(messages) == 1 and "montant de 2013" in messages[0] and "2012" in messages[0]
 
 
 def test_amounts_without_year_are_told_with_their_share() -> None:
     lines = [award(1, 75.0, 2013), award(2, 25.0), award(3, None)]
-    row = found(tables(funding=lines), "undated").iloc[0]
+    row = found(tables(funding=lines), "UNDATED").iloc[0]
     assert "1\u00a0montant sans année sur 2" in row["message"] and "25,0\u00a0%" in row["message"]
     assert row["cell"] == "F3"
 
 
 def test_the_same_year_written_twice_in_one_cell_is_told() -> None:
     lines = [award(1, 73000.0, 2013), award(1, 71000.0, 2013, funding_id="A/1b")]
-    assert found(tables(funding=lines), "same_year_twice")["cell"].tolist() == ["F2"]
+    assert found(tables(funding=lines), "SAME-YEAR-TWICE")["cell"].tolist() == ["F2"]
     lines[1]["year"] = 2012
-    assert found(tables(funding=lines), "same_year_twice").empty
+    assert found(tables(funding=lines), "SAME-YEAR-TWICE").empty
 
 
 def test_a_repeated_key_is_blocking() -> None:
     lines = [award(1, 10.0, 2013), award(1, 20.0, 2012, cell="F7")]
-    row = found(tables(funding=lines), "repeated_key").iloc[0]
+    row = found(tables(funding=lines), "REPEATED-KEY").iloc[0]
     assert row["severity"] == "blocking" and "A/1" in row["message"] and "F2, F7" in row["message"]
 
 
 def test_a_line_written_twice_is_told_once_with_its_cells() -> None:
     lines = [award(n, 10.0, 2013, title="Aide") for n in range(1, 5)]
-    row = found(tables(funding=lines), "repeated_line")
+    row = found(tables(funding=lines), "REPEATED-LINE")
     assert len(row) == 1 and "3\u00a0lignes identiques" in row.iloc[0]["message"]
     lines = [award(n, 10.0, 2013, title="Aide", recipient=f"Association {n}") for n in range(1, 5)]
-    assert found(tables(funding=lines), "repeated_line").empty
+    assert found(tables(funding=lines), "REPEATED-LINE").empty
 
 
 def test_numbers_may_restart_at_each_axis() -> None:
     collection = tables(**action_table(EVEN))
-    assert found(collection, "number_order").empty
-    assert "2 + 2 = 4" in found(collection, "number_restart").iloc[0]["message"]
+    assert found(collection, "NUMBER-ORDER").empty
+    assert "2 + 2 = 4" in found(collection, "NUMBER-RESTART").iloc[0]["message"]
 
 
 def test_an_annex_that_refers_to_itself_is_told() -> None:
     inside = project(1, description="Transfert de savoir faire Cf détails en annexe 1")
-    row = found(tables(records=[inside]), "self_reference").iloc[0]
+    row = found(tables(records=[inside]), "SELF-REFERENCE").iloc[0]
     assert row["cell"] == "A2" and "Cf détails en annexe 1" in row["message"]
     elsewhere = project(1, description="Cf détails en annexe 12")
-    assert found(tables(records=[elsewhere]), "self_reference").empty
+    assert found(tables(records=[elsewhere]), "SELF-REFERENCE").empty
 
 
 def test_a_project_spelt_in_two_ways_and_funded_twice_is_found() -> None:
@@ -352,13 +352,13 @@ def test_a_project_spelt_in_two_ways_and_funded_twice_is_found() -> None:
         project(3, title="Centre social de la Cité"),
     ]
     lines = [award(1, 4730.0), award(2, 4000.0, sheet="Annexe 2"), award(3, 900.0)]
-    rows = found(tables(records=records, funding=lines), "funded_twice")
+    rows = found(tables(records=records, funding=lines), "FUNDED-TWICE")
     assert rows["cell"].tolist() == ["A2"]
     assert "4\u202f730" in rows.iloc[0]["message"] and "4\u202f000" in rows.iloc[0]["message"]
 
 
 def test_blank_cells_are_counted_by_column() -> None:
-    row = found(tables(**action_table(EVEN)), "blank_cell").iloc[0]
+    row = found(tables(**action_table(EVEN)), "BLANK-CELL").iloc[0]
     assert row["severity"] == "info" and row["computed"] == "3"
     assert "Ville 1 (E7)" in row["message"] and "réalisation Autres 2 (G7, G8)" in row["message"]
 
@@ -366,17 +366,17 @@ def test_blank_cells_are_counted_by_column() -> None:
 def test_a_zero_is_not_a_blank() -> None:
     frames = action_table(EVEN)
     frames["funding"][5]["amount_eur"] = 0.0
-    assert found(tables(**frames), "zero_amount")["cell"].tolist() == ["E7"]
+    assert found(tables(**frames), "ZERO-AMOUNT")["cell"].tolist() == ["E7"]
 
 
 def test_a_negative_amount_is_told() -> None:
-    assert found(tables(funding=[award(1, -10.0, 2013)]), "negative_amount")["cell"].tolist() == ["F2"]
+    assert found(tables(funding=[award(1, -10.0, 2013)]), "NEGATIVE-AMOUNT")["cell"].tolist() == ["F2"]
 
 
 def test_labels_that_differ_by_case_accents_or_hyphens_are_told_and_others_are_not() -> None:
     names = ["Collectivité Territoriale", "Collectivité territoriale", "Association", "Associations"]
     rows = found(
-        tables(records=[project(n, legal_status=name) for n, name in enumerate(names)]), "label_variant"
+        tables(records=[project(n, legal_status=name) for n, name in enumerate(names)]), "LABEL-VARIANT"
     )
     assert len(rows) == 1
     assert "« Collectivité Territoriale » et « Collectivité territoriale »" in rows.iloc[0]["message"]
@@ -388,7 +388,7 @@ def test_a_long_word_without_its_accent_is_told_and_a_verb_is_not() -> None:
         project(1, description="Realisation de trois forums, action accompagne"),
         project(2, description="Réalisation d'un atelier accompagné"),
     ]
-    assert found(tables(records=records), "accent")["stated"].tolist() == ["realisation"]
+    assert found(tables(records=records), "ACCENT")["stated"].tolist() == ["realisation"]
 
 
 def test_an_amount_for_several_territories_is_told() -> None:
@@ -396,13 +396,13 @@ def test_an_amount_for_several_territories_is_told() -> None:
         {"record_id": "A/1", "territory": name, "source": SOURCE, "sheet": "Annexe 1", "cell": "B2"}
         for name in ("lillois", "tourquennois", "roubaisien")
     ]
-    row = found(tables(funding=[award(1, 4730.0)], places=places), "shared_amount").iloc[0]
+    row = found(tables(funding=[award(1, 4730.0)], places=places), "SHARED-AMOUNT").iloc[0]
     assert "3 territoires" in row["message"] and row["cell"] == "F2"
 
 
 def test_a_funder_among_the_partners_is_told() -> None:
     records = [project(1, partners="APES, Métropole, CRESS"), project(2, partners="Métropolitains")]
-    rows = found(tables(records=records, funding=[award(1, 5.0), award(2, 5.0)]), "funder_partner")
+    rows = found(tables(records=records, funding=[award(1, 5.0), award(2, 5.0)]), "FUNDER-PARTNER")
     assert rows["cell"].tolist() == ["F2"]
 
 
@@ -410,7 +410,7 @@ def test_ten_thousand_doubtful_rows_make_a_few_findings() -> None:
     lines = [award(n, -1.0 if n % 2 else 0.0) for n in range(10_000)]
     findings = check(tables(funding=lines, records=[project(n) for n in range(10_000)]))
     assert len(findings) < 20
-    negative = findings[findings["code"] == "negative_amount"].iloc[0]
+    negative = findings[findings["code"] == "NEGATIVE-AMOUNT"].iloc[0]
     assert "5\u202f000\u00a0montants négatifs" in negative["message"] and "F2, F4" in negative["message"]
 
 
