@@ -201,6 +201,7 @@ function show() {
     showRanges();
     showSwitches();
     saveState();
+    later = 0;
   }, 180);
 }
 function showRanges() {
