@@ -653,27 +653,30 @@ def _silent_years(view: View) -> Iterator[Found]:
         silent = [year for year in period if year not in set(dated["year"].dropna())]
         if silent:
             yield Found(
-                f"Aucun montant daté de {french.listing(silent, 'ou')}, sur la période {period[0]}-{period[-1]}.",
+                f"Aucun montant daté de {french.listing(silent, 'ou')} (période {period[0]}-{period[-1]}).",
                 source,
                 computed=french.listing(silent),
             )
 
 
 def _same_year_twice(view: View) -> Iterator[Found]:
-    """One record, one funder, one year, one stage, two amounts: one of the years is doubtful."""
+    """Several amounts in one cell that their years do not tell apart: a part of the other, or a wrong year."""
     lines = view.funding[view.funding["record_id"].notna() & view.funding["record_id"].duplicated(keep=False)]
-    lines = lines[lines["amount_eur"].notna() & lines["year"].notna()]
-    keys = ["record_id", "funder", "recipient", "operator", "year", "stage", "kind"]
-    twice = lines[
-        lines.duplicated(keys, keep=False) & lines.duplicated(["source", "sheet", "cell"], keep=False)
-    ]
-    for _, same in _groups(twice, keys):
-        first = _first(same)
-        yield Found(
-            f"{_record(first)} : {french.counted(len(same), 'montant')} pour la même année {first.year} "
-            f"({french.listing(french.euros(amount) for amount in same['amount_eur'])}).",
-            *_place(first),
-        )
+    lines = lines[lines["amount_eur"].notna()]
+    shared = lines[lines.duplicated(["source", "sheet", "cell"], keep=False)]
+    for _, same in _groups(shared, ["source", "sheet", "cell"]):
+        if same["year"].isna().any() or same["year"].duplicated().any():
+            told = french.listing(
+                french.euros(line.amount_eur) + (f" ({line.year})" if not pd.isna(line.year) else "")
+                for line in _each(same)
+            )
+            first = _first(same)
+            yield Found(
+                f"{_record(first)} : {len(same)} montants dans une cellule ({told}), que leurs années ne "
+                "distinguent pas : l'un fait-il partie de l'autre ?",
+                *_place(first),
+                stated=told,
+            )
 
 
 # --- Keys, duplicates and references ------------------------------------------------------------
@@ -1003,9 +1006,7 @@ CHECKS: tuple[Check, ...] = (
     Check("UNDATED", "alert", "Chaque montant a une année.", _undated),
     Check("YEAR-OUTSIDE", "alert", "Une année est dans la période de sa table.", _years_out_of_period),
     Check("YEAR-SILENT", "alert", "Chaque année de la période a un montant daté.", _silent_years),
-    Check(
-        "SAME-YEAR-TWICE", "alert", "Une fiche n'a qu'un montant par année et financeur.", _same_year_twice
-    ),
+    Check("SAME-YEAR-TWICE", "alert", "Une cellule n'a qu'un montant par année.", _same_year_twice),
     Check("REPEATED-LINE", "alert", "Une ligne n'est pas écrite deux fois.", _repeated_lines),
     Check("NUMBER-ORDER", "alert", "Les numéros se suivent dans chaque axe.", _number_order),
     Check("NUMBER-RESTART", "info", "Les numéros désignent une seule action.", _restarting_numbers),

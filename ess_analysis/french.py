@@ -187,12 +187,16 @@ def nfc(text: str) -> str:
 # --- Reading -------------------------------------------------------------------------------------
 
 _SPACES = " \u00a0\u202f\u2009\t"
-_NUMBER = rf"\d{{1,3}}(?:[{_SPACES}]\d{{3}})+(?:,\d+)?|\d+(?:[.,]\d+)?"
+_NUMBER = rf"(?:\d{{1,3}}(?:[{_SPACES}]\d{{3}})+|\d+)(?:[.,](?P<decimals>\d+))?"
 _AMOUNT = re.compile(
-    rf"(?P<number>{_NUMBER})\s*(?P<unit>k€|K€|M€|€|euros?\b|EUR\b)"
+    rf"(?<![\d.,])(?P<number>{_NUMBER})\s*(?P<unit>k€|K€|M€|€|euros?\b|EUR\b)"
     rf"(?:\s*(?:\(\s*(?P<year1>(?:19|20)\d\d)\s*\)|en\s+(?P<year2>(?:19|20)\d\d)))?"
 )
 _UNITS = {"k€": 1000, "K€": 1000, "M€": 1_000_000}
+_LONGEST = 4000  # characters; no cell of amounts is longer
+_SIGN = re.compile(r"(?:^|[^\w.,])[-\u2212]$")  # stuck to the number
+_UNFINISHED = re.compile(rf"\d[{_SPACES}]*[-\u2212\u2013+*/]?[{_SPACES}]*$|[-\u2212\u2013+*/][{_SPACES}]+$")
+_YEAR_BEFORE = re.compile(r"(?<!\d)(?:19|20)\d\d\s+$")
 
 
 class Amount(NamedTuple):
@@ -206,12 +210,22 @@ class Amount(NamedTuple):
 def amounts(text: str) -> list[Amount]:
     """The amounts written in a cell, in order: « 17 k€ en 2012 17 k€ en 2013 » gives two.
 
-    A text without an amount in euros (« Moyens humains ») gives none; it is for the caller to say so.
+    A text without an amount in euros (« Moyens humains ») gives none, and so does one that can be read in
+    two ways (« 5.000 € », « 12 34 € », « 10-15 € », « - 5 € »); it is for the caller to say so.
     """
-    found = []
+    found: list[Amount] = []
+    if len(text) > _LONGEST:
+        return found
+    end = 0
     for match in _AMOUNT.finditer(text):
+        before, number = text[end : match.start()], match["number"]
+        dated = _YEAR_BEFORE.search(before) and not re.match(r"\d{3}(?!\d)", number)
+        thousands = len(match["decimals"] or "") == 3 and match["unit"] not in _UNITS
+        if thousands or (_UNFINISHED.search(before) and not dated):
+            return []
         year = match["year1"] or match["year2"]
-        value = Decimal(re.sub(rf"[{_SPACES}]", "", match["number"]).replace(",", "."))
-        euros_read = float(value * _UNITS.get(match["unit"], 1))
+        value = Decimal(re.sub(rf"[{_SPACES}]", "", number).replace(",", "."))
+        euros_read = float(value * _UNITS.get(match["unit"], 1) * (-1 if _SIGN.search(before) else 1))
         found.append(Amount(euros_read, int(year) if year else None, match[0].strip()))
+        end = match.end()
     return found

@@ -24,6 +24,8 @@ class Grid:
     merged: tuple[tuple[int, int, int, int], ...] = ()  # first row, first column, last row, last column
     formulas: dict[tuple[int, int], str] = field(default_factory=dict)
     hidden: bool = False
+    hidden_rows: frozenset[int] = frozenset()
+    hidden_columns: frozenset[int] = frozenset()
 
     def address(self, row: int, column: int) -> str:
         """The address of a cell: (4, 6) is G5."""
@@ -67,4 +69,5 @@ def _grid(path: Path, computed: Any, written: Any) -> Grid:
         merged,
         formulas,
         computed.sheet_state != "visible",
+        frozenset(row - 1 for row, shape in computed.row_dimensions.items() if shape.hidden),
     )

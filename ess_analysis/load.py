@@ -14,10 +14,19 @@ import pandas as pd
 from ess_analysis import french, schema, territories
 from ess_analysis.errors import DataError
 from ess_analysis.grids import Grid, read_grids
-from ess_analysis.sources import ColumnRead, SourceSheet, TableRead, TotalRead, read_source_sheet, verify
+from ess_analysis.sources import (
+    AMOUNT_ROLES,
+    ColumnRead,
+    SourceSheet,
+    TableRead,
+    TotalRead,
+    read_source_sheet,
+    verify,
+)
 
 SETTINGS_FILES = {"readings.toml", "corrections.toml"}
 SETTINGS_FOLDERS = {"scenarios"}
+SHOWN_NOTES = 100  # notes of one kind kept for one column
 RAW_SUFFIXES = {".xlsx", ".xls", ".ods", ".csv", ".tsv", ".json", ".txt", ".zip", ".xlsm"}
 
 
@@ -213,7 +222,7 @@ def load_grid(grid: Grid, table: TableRead, sheet: SourceSheet, source: str) -> 
         indicators=_indicators(body, records),
         stated_totals=_stated_totals(body),
         records=schema.conform(records.drop_duplicates("record_id"), "records"),
-        findings=pd.concat([findings, _place_findings(body)], ignore_index=True),
+        findings=pd.concat([findings, _place_findings(body), _shape_findings(body)], ignore_index=True),
     )
 
 
@@ -223,7 +232,7 @@ def _body(grid: Grid, table: TableRead, sheet: SourceSheet, source: str) -> _Bod
     end = len(grid.values) if table.last_row is None else table.last_row
     key_columns = [columns[read.header] for read in table.columns if read.role not in {"amount", "delivery"}]
     labels = {total.row for total in table.totals if total.row}
-    sentences = {total.cell for total in table.totals if total.cell}
+    sentences = {_sentence_cell(grid, total) for total in table.totals if total.cell}
     rows, totals = [], []
     for row in range(last, end):
         filled = [column for column in range(grid.values.shape[1]) if grid.cell(row, column) is not None]
@@ -376,6 +385,17 @@ def _amounts(body: _Body, column: int, rows: Iterable[int]) -> list[list[french.
             known[value] = french.amounts(text) or _bare(text)
             if not known[value]:
                 wrong.append(f"{body.grid.address(row, column)} : {text}")
+    negative = [
+        f"{body.grid.address(row, column)} : {_text(value)}"
+        for row, value in zip(rows, values, strict=True)
+        if any(amount.euros < 0 for amount in known[value])
+    ]
+    if negative:
+        raise DataError(
+            f"{body.said('Montant négatif')}.",
+            seen=negative,
+            todo="un montant reçu ou prévu est positif : vérifiez le signe dans le classeur d'origine.",
+        )
     if wrong:
         raise DataError(
             f"{body.said('Montant illisible')}.",
@@ -516,8 +536,86 @@ def _place_note(body: _Body, place: str, cell: str) -> Iterator[dict[str, Any]]:
         yield {**_note(code, body, cell, sentence, place), "computed": match.commune}
 
 
+def _shape_findings(body: _Body) -> pd.DataFrame:
+    """What the form of the sheet says against its content: moved sentences, hidden rows, torn merges…"""
+    notes = [*_order_notes(body), *_hidden_notes(body), *_axis_notes(body), *_type_notes(body)]
+    for total in body.table.totals:
+        if total.cell and (cell := _sentence_cell(body.grid, total)) != total.cell:
+            text = (
+                f"le total annoncé est en {cell}, la fiche source le dit en {total.cell} : une ligne a bougé."
+            )
+            notes.append(_note("READ-TOTAL-MOVED", body, cell, french.sentence_case(text), total.cell))
+    return schema.conform(pd.DataFrame(notes), "findings") if notes else schema.empty("findings")
+
+
+def _order_notes(body: _Body) -> Iterator[dict[str, Any]]:
+    """Amount columns that stand in another order than in the source sheet: have headers been exchanged?"""
+    declared = [read.header for read in body.table.columns if read.role in AMOUNT_ROLES]
+    found = sorted(declared, key=body.columns.__getitem__)
+    moved = [header for header, other in zip(found, declared, strict=True) if header != other]
+    if moved:
+        cell = body.grid.address(body.table.header[1] - 1, body.columns[moved[0]])
+        text = f"colonnes dans un autre ordre que la fiche source ({', '.join(moved)}) : en-têtes échangés ?"
+        yield _note("READ-COLUMN-ORDER", body, cell, french.sentence_case(text), moved[0])
+
+
+def _hidden_notes(body: _Body) -> Iterator[dict[str, Any]]:
+    """Rows and columns of the table that a reader of the workbook does not see."""
+    read = [*body.rows, *([] if body.total_row is None else [body.total_row])]
+    for row in sorted(set(read) & set(body.grid.hidden_rows)):
+        cell = body.grid.address(row, 0)
+        yield _note(
+            "READ-HIDDEN", body, cell, f"Ligne {row + 1} masquée dans le classeur ; elle est lue.", ""
+        )
+    for column in sorted(set(body.columns.values()) & set(body.grid.hidden_columns)):
+        cell = body.grid.address(body.table.header[1] - 1, column)
+        yield _note(
+            "READ-HIDDEN", body, cell, f"Colonne {cell[0]} masquée dans le classeur ; elle est lue.", ""
+        )
+    if body.grid.hidden:
+        yield _note("READ-HIDDEN", body, "", "Feuille masquée dans le classeur ; elle est lue.", "")
+
+
+def _axis_notes(body: _Body) -> Iterator[dict[str, Any]]:
+    """Axes carried down over blanks that no merged cell covers, in a column where others are merged."""
+    for _, column in body.role("axis"):
+        spans = [
+            (first, last) for first, c1, last, c2 in body.grid.merged if c1 <= column <= c2 and last > first
+        ]
+        covered = {row for first, last in spans for row in range(first, last + 1)}
+        bare = [row for row in body.rows if row not in covered and body.grid.cell(row, column) is None]
+        if not any(first in body.rows for first, _ in spans) and len(bare) == len(body.rows):
+            continue
+        for row in bare:
+            cell = body.grid.address(row, column)
+            text = (
+                f"{cell} est vide hors de toute cellule fusionnée : l'axe de la ligne du dessus est repris."
+            )
+            yield _note("READ-AXIS-CARRIED", body, cell, text, "")
+
+
+def _type_notes(body: _Body) -> Iterator[dict[str, Any]]:
+    """Numbers kept as text in a column where the others are numbers: a spreadsheet does not add them."""
+    for column in [body.columns[read.header] for read in body.table.columns if read.role in AMOUNT_ROLES]:
+        values = body.grid.values[column].loc[body.rows].dropna()
+        texts = values[values.map(lambda value: isinstance(value, str) and value.strip() != "")]
+        if 0 < len(texts) < len(values) / 2:
+            for row, text in zip(texts.index[:SHOWN_NOTES].tolist(), texts, strict=False):
+                cell = body.grid.address(row, column)
+                message = (
+                    f"Nombre gardé en texte (« {text} ») parmi des nombres : un tableur ne l'additionne pas."
+                )
+                yield _note("READ-NUMBER-AS-TEXT", body, cell, message, text)
+
+
+_DOUBTS = {
+    "READ-PLACE-UNKNOWN", "READ-TOTAL-MOVED", "READ-COLUMN-ORDER", "READ-HIDDEN", "READ-AXIS-CARRIED",
+    "READ-NUMBER-AS-TEXT",
+}  # fmt: skip
+
+
 def _note(code: str, body: _Body, cell: str, message: str, stated: str) -> dict[str, Any]:
-    severity = "alert" if code == "READ-PLACE-UNKNOWN" else "info"
+    severity = "alert" if code in _DOUBTS else "info"
     return {
         "code": code,
         "severity": severity,
@@ -600,9 +698,8 @@ def _stated_totals(body: _Body) -> pd.DataFrame:
 
 def _sentence_totals(body: _Body, total: TotalRead) -> list[dict[str, Any]]:
     """The total and the number of records that a sentence announces (« 4 projets … 171 663 € »)."""
-    column, row = re.fullmatch(r"([A-Z]+)(\d+)", total.cell).groups()  # type: ignore[union-attr]
-    values, at = body.grid.values, (int(row) - 1, _column_number(column))
-    text = (_text(values.iat[at]) if at[0] < values.shape[0] and at[1] < values.shape[1] else None) or ""
+    cell = _sentence_cell(body.grid, total)
+    text = _text_at(body.grid, cell)
     amounts = french.amounts(text)[:1]
     counted = re.search(rf"(\d+)\s+{re.escape(total.counts)}", text) if total.counts else None
     if not amounts and not counted:
@@ -613,8 +710,8 @@ def _sentence_totals(body: _Body, total: TotalRead) -> list[dict[str, Any]]:
         )
     covers = total.covers or body.table.id
     stage = next((table.stage for table in body.sheet.tables if table.id == covers), "")
-    shared = {"cell": total.cell, "covers": text, "table_id": covers, "stage": stage or None}
-    identity = f"{body.table.id}!{total.cell}"
+    shared = {"cell": cell, "covers": text, "table_id": covers, "stage": stage or None}
+    identity = f"{body.table.id}!{cell}"
     rows: list[dict[str, Any]] = [
         {**shared, "total_id": identity, "measure": "funding", "amount_eur": amount.euros}
         for amount in amounts
@@ -622,6 +719,29 @@ def _sentence_totals(body: _Body, total: TotalRead) -> list[dict[str, Any]]:
     if counted:
         rows.append({**shared, "total_id": f"{identity}#n", "measure": "count", "count": int(counted[1])})
     return rows
+
+
+def _sentence_cell(grid: Grid, total: TotalRead) -> str:
+    """The cell of a sentence that announces a total; where rows came or went, the one that now holds it."""
+    if french.amounts(_text_at(grid, total.cell)):
+        return total.cell
+    column = re.sub(r"\d", "", total.cell)
+    cells = [f"{column}{row + 1}" for row in range(min(len(grid.values), 1000))]
+    moved = [
+        cell
+        for cell in cells
+        if french.amounts(text := _text_at(grid, cell))
+        and re.search(rf"\d+\s+{re.escape(total.counts)}", text)
+    ]
+    return moved[0] if total.counts and len(moved) == 1 else total.cell
+
+
+def _text_at(grid: Grid, cell: str) -> str:
+    """The text of a cell by its address, empty outside the grid."""
+    column, row = re.fullmatch(r"([A-Z]+)(\d+)", cell).groups()  # type: ignore[union-attr]
+    at = int(row) - 1, _column_number(column)
+    inside = 0 <= at[0] < grid.values.shape[0] and at[1] < grid.values.shape[1]
+    return (_text(grid.values.iat[at]) if inside else None) or ""
 
 
 # --- All together --------------------------------------------------------------------------------
