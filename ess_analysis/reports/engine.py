@@ -1,0 +1,269 @@
+"""The papermill engine `ess`: each notebook runs in a kernel forked from a preloaded process.
+
+    papermill.execute_notebook("in.ipynb", "out.ipynb", engine_name="ess")
+
+Papermill, nbclient, the messages and the kernel are the stock ones, so the notebook that comes out is the
+stock one. Only two things differ: the kernel starts by a fork (a few milliseconds) instead of a new
+interpreter (a second or two), and it is killed at the end instead of being asked politely. Where fork does
+not exist, or for a kernel in another language, papermill's default engine runs, and this is said once.
+
+What it leans on: `LocalProvisioner.launch_kernel` (jupyter_client), `NotebookClient.km` and
+`shutdown_kernel` (nbclient), `ipykernel.kernelapp.launch_new_instance`.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from jupyter_client.kernelspec import NATIVE_KERNEL_NAME, KernelSpecManager, NoSuchKernel
+from jupyter_client.manager import AsyncKernelManager
+from jupyter_client.provisioning import LocalProvisioner
+from papermill.clientwrap import PapermillNotebookClient
+from papermill.engines import NBClientEngine, NotebookExecutionManager
+from papermill.utils import merge_kwargs, remove_args
+
+logger = logging.getLogger("ess_analysis")
+
+MEMORY_VARIABLE = "ESS_KERNEL_MEMORY_MB"  # read from the environment of the caller, if set
+START_SECONDS = 30
+
+
+class Child:
+    """A forked kernel, with the part of `subprocess.Popen` that a provisioner uses."""
+
+    stdin = stdout = stderr = None
+
+    def __init__(self, pid: int, ended: threading.Event) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+        self._ended = ended
+
+    def poll(self) -> int | None:
+        """The exit status, or None while it runs."""
+        return self.returncode if self._ended.is_set() else None
+
+    def wait(self, timeout: float | None = None) -> int | None:
+        """The exit status, once it has ended."""
+        self._ended.wait(timeout)
+        return self.returncode
+
+    def end(self, status: int) -> None:
+        """Called when the zygote tells the death."""
+        self.returncode = status
+        self._ended.set()
+
+    def send_signal(self, number: int) -> None:
+        """The signal, sent if it still runs."""
+        if not self._ended.is_set():
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """Killed at once."""
+        self.send_signal(signal.SIGKILL)
+
+    def terminate(self) -> None:
+        """Asked to end."""
+        self.send_signal(signal.SIGTERM)
+
+
+class Zygote:
+    """The preloaded process, seen from the outside: it gives birth to kernels and tells their deaths."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "ess_analysis.reports.zygote"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        self._births: dict[str, threading.Event] = {}
+        self._pids: dict[str, int] = {}
+        self._children: dict[int, Child] = {}
+        self._early_deaths: dict[int, int] = {}
+        self._lock = threading.Lock()
+        threading.Thread(target=self._listen, daemon=True).start()
+        atexit.register(self.close)
+
+    def fork(self, **request: Any) -> Child:
+        """A new kernel process. Raises OSError when the zygote is gone or does not answer in time."""
+        name, born = uuid.uuid4().hex, threading.Event()
+        self._births[name] = born
+        assert self._process.stdin
+        with self._lock:
+            self._process.stdin.write(json.dumps({"id": name, **request}).encode() + b"\n")
+            self._process.stdin.flush()
+        if not born.wait(START_SECONDS) or name not in self._pids:
+            raise OSError("the preloaded process does not answer")
+        with self._lock:
+            pid = self._pids.pop(name)
+            child = self._children[pid] = Child(pid, threading.Event())
+            if pid in self._early_deaths:
+                child.end(self._early_deaths.pop(pid))
+        return child
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can still give birth."""
+        return self._process.poll() is None
+
+    def close(self) -> None:
+        """Ends the zygote, and with it the kernels left."""
+        for child in list(self._children.values()):
+            if child.poll() is None:
+                try:
+                    os.kill(child.pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    continue
+        if self.alive and self._process.stdin:
+            self._process.stdin.close()
+
+    def _listen(self) -> None:
+        assert self._process.stdout
+        for line in self._process.stdout:
+            told = json.loads(line)
+            if "id" in told:
+                self._pids[told["id"]] = told["pid"]
+                self._births.pop(told["id"]).set()
+            elif "status" in told:
+                with self._lock:
+                    child = self._children.pop(told["pid"], None)
+                    if child is None:
+                        self._early_deaths[told["pid"]] = told["status"]
+                    else:
+                        child.end(told["status"])
+        for born in self._births.values():
+            born.set()
+
+
+_zygote: Zygote | None = None
+_zygote_lock = threading.Lock()
+
+
+def zygote() -> Zygote:
+    """The one zygote of this process, started when first needed."""
+    global _zygote
+    with _zygote_lock:
+        if _zygote is None or not _zygote.alive:
+            _zygote = Zygote()
+        return _zygote
+
+
+class ForkProvisioner(LocalProvisioner):
+    """A local provisioner whose kernels are forked instead of started."""
+
+    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> Mapping[str, Any]:  # type: ignore[override]
+        """The connection information of a kernel just forked."""
+        env = dict(kwargs.get("env") or os.environ)
+        memory = env.pop(MEMORY_VARIABLE, "")
+        self.process = zygote().fork(
+            argv=[_launcher(), *cmd[cmd.index("ipykernel_launcher") + 1 :]],
+            cwd=str(kwargs.get("cwd") or os.getcwd()),
+            env=env,
+            memory=int(memory) if memory else None,
+        )
+        self.pid = self.pgid = self.process.pid
+        return self.connection_info
+
+
+def _launcher() -> str:
+    import ipykernel_launcher
+
+    return str(ipykernel_launcher.__file__)
+
+
+class ForkClient(PapermillNotebookClient):
+    """Papermill's client, with a forked kernel."""
+
+    def create_kernel_manager(self) -> AsyncKernelManager:
+        """A stock kernel manager whose kernel will be forked; it speaks over local sockets."""
+        manager = super().create_kernel_manager()
+        manager.transport = "ipc"
+        manager.provisioner = ForkProvisioner(
+            kernel_id=str(uuid.uuid4()), kernel_spec=manager.kernel_spec, parent=manager
+        )
+        return manager
+
+
+class ForkEngine(NBClientEngine):
+    """The engine that papermill knows as `ess`."""
+
+    @classmethod
+    def execute_managed_notebook(
+        cls,
+        nb_man: NotebookExecutionManager,
+        kernel_name: str,
+        log_output: bool = False,
+        stdout_file: Any = None,
+        stderr_file: Any = None,
+        start_timeout: int = 60,
+        execution_timeout: int | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """The notebook executed in a forked kernel, or by papermill's default engine where that cannot be."""
+        reason = _why_not(kernel_name)
+        options = {
+            "timeout": execution_timeout if execution_timeout else kwargs.get("timeout"),
+            "startup_timeout": start_timeout,
+            "kernel_name": kernel_name,
+            "log": logger,
+            "log_output": log_output,
+            "stdout_file": stdout_file,
+            "stderr_file": stderr_file,
+        }
+        if reason:
+            _say_once(reason)
+            return PapermillNotebookClient(nb_man, **_merged(kwargs, options)).execute()
+        client = ForkClient(nb_man, **_merged(kwargs, {**options, "shutdown_kernel": "immediate"}))
+        return client.execute()
+
+
+def _merged(kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    return merge_kwargs(remove_args(["timeout", "startup_timeout", "input_path"], **kwargs), **options)
+
+
+def _why_not(kernel_name: str) -> str:
+    """Why this kernel cannot be forked, in French; empty when it can."""
+    if not hasattr(os, "fork") or sys.platform == "darwin":
+        return "ce système ne permet pas de dupliquer un processus préparé"
+    try:
+        spec = KernelSpecManager().get_kernel_spec(kernel_name or NATIVE_KERNEL_NAME)
+    except NoSuchKernel:
+        return f"le noyau « {kernel_name} » n’est pas installé ici"
+    same = (
+        spec.argv
+        and os.path.basename(spec.argv[0]).startswith("python")
+        and "ipykernel_launcher" in spec.argv
+    )
+    if spec.language != "python" or not same or not _is_this_python(spec.argv[0]):
+        return f"le noyau « {kernel_name} » n’est pas celui de cet environnement"
+    return ""
+
+
+def _is_this_python(program: str) -> bool:
+    return not os.path.isabs(program) or os.path.realpath(program) == os.path.realpath(sys.executable)
+
+
+_said: set[str] = set()
+
+
+def _say_once(reason: str) -> None:
+    if reason not in _said:
+        _said.add(reason)
+        logger.warning("Moteur rapide indisponible (%s) : papermill sert son moteur ordinaire.", reason)
+
+
+def warm_up() -> float:
+    """Seconds taken to have a zygote ready; kernels asked before simply wait."""
+    start = time.perf_counter()
+    zygote()
+    return time.perf_counter() - start
