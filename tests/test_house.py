@@ -33,8 +33,8 @@ ORDER = [
     "tables",
     "figures",
     "answers",
-    "scenarios",
     "terminal",
+    "scenarios",
     "reports",
     "cli",
 ]

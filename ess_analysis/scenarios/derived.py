@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from ess_analysis import french
+from ess_analysis.traces import Trace, amount_trace, count_of
+
 if TYPE_CHECKING:
     from ess_analysis.load import Tables
 
@@ -77,3 +80,28 @@ def _years(funding: pd.DataFrame) -> int:
     if funding.empty or funding["period_start"].isna().all():
         return 0
     return int(funding["period_end"].max().year - funding["period_start"].min().year + 1)
+
+
+def traces(tables: Tables) -> dict[str, Trace]:
+    """Where each value read from amounts comes from, by name: the cells, and how they are put together."""
+    actions, awarded, delegated = (_money(tables, table) for table in ("T1", "A1", "A2"))
+    call = actions[actions["title"].str.startswith("Appel à projets", na=False)]
+    diagnoses = actions[actions["title"].str.startswith("Actions de diagnostic", na=False)]
+    detailed = awarded["funding_id"].isin(delegated["part_of"].dropna())
+    is_transfer = awarded["record_id"].isin(awarded.loc[detailed, "record_id"])
+    transfer, outside = awarded[is_transfer], awarded[~is_transfer]
+    return {
+        "envelope": amount_trace(list(call["funding_id"]), tables),
+        "lille_transfer": _per(transfer, transfer.drop_duplicates("year"), "année", tables),
+        "engineering_2012_2013": _per(diagnoses, diagnoses.drop_duplicates("year"), "année", tables),
+        "mean_grant_outside_lille": _per(outside, outside, "projet", tables),
+    }
+
+
+def _per(money: pd.DataFrame, counted: pd.DataFrame, noun: str, tables: Tables) -> Trace:
+    """The trace of a sum divided by a number of lines."""
+    whole = amount_trace(list(money["funding_id"]), tables)
+    number = count_of(amount_trace(list(counted["funding_id"]), tables)["cells"], noun)
+    words = f"{french.euros(whole['value'])} divisés par {number['words']}"
+    value = whole["value"] / number["value"]
+    return {"op": "share", "unit": "EUR", "value": value, "words": words, "of": [whole, number]}

@@ -14,6 +14,7 @@ from ess_analysis.scenarios.equations import OPTIONS, simulate
 from ess_analysis.scenarios.exploration import SEED, drawn, sobol
 from ess_analysis.scenarios.inputs import Inputs, read_observed
 from ess_analysis.scenarios.settings import settings
+from ess_analysis.traces import amount_trace, difference_of, stated_trace
 
 if TYPE_CHECKING:
     from ess_analysis.load import Tables
@@ -175,24 +176,22 @@ def quality(status: str, sources: Iterable[str]) -> str:
 
 
 def actions_at_stake(tables: Tables) -> pd.DataFrame:
-    """The Lille actions the Métropole pays part of (annex 2, forecast 2013): axis, title, amount_eur, cell.
+    """The Lille actions the Métropole pays part of (annex 2, forecast 2013): axis, title, amount_eur, trace.
 
     The last row is what the stated total holds and no line details.
     """
     planned = tables.funding[tables.funding["stage"] == "planned"]
     paid = planned[planned["funder"].map(is_mel) & (planned["amount_eur"] > 0)]
-    rows = paid[["axis", "title", "amount_eur", "cell"]]
+    traces = [amount_trace([name], tables) for name in paid["funding_id"]]
+    rows = paid[["axis", "title", "amount_eur"]].assign(trace=pd.Series(traces, index=paid.index))
     totals = tables.stated_totals[tables.stated_totals["stage"] == "planned"]
     stated = totals[totals["funder"].map(is_mel) & (totals["measure"] == "funding")]
-    gap = float(stated["amount_eur"].sum() - rows["amount_eur"].sum())
-    if stated.empty or abs(gap) < 0.005:
+    gap = round(float(stated["amount_eur"].sum() - rows["amount_eur"].sum()), 2)
+    if stated.empty or not gap:
         return rows.reset_index(drop=True)
-    rest = {
-        "axis": "",
-        "title": "non détaillé dans l’annexe 2",
-        "amount_eur": gap,
-        "cell": stated["cell"].iloc[0],
-    }
+    total = stated_trace(stated["total_id"].iloc[0], tables)
+    trace = difference_of(total, amount_trace(list(paid["funding_id"]), tables))
+    rest = {"axis": "", "title": "non détaillé dans l’annexe 2", "amount_eur": gap, "trace": trace}
     return pd.concat([rows, pd.DataFrame([rest])], ignore_index=True)
 
 

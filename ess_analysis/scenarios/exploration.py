@@ -485,3 +485,20 @@ def no_winner(inputs: Inputs) -> str:
         if len(pair):
             parts.append(text.format(inputs[name].said(inputs[name].rounded(float(pair["value"].iloc[0])))))
     return f"{said_first} ; {', et '.join(parts)}." if parts else f"{said_first}."
+
+
+def warnings(inputs: Inputs) -> list[str]:
+    """What must be known before these figures are quoted."""
+    drawn = len(drawable(inputs))
+    return [
+        *inputs.remarks,
+        RESTS_ON,
+        "Les scénarios et la référence ont le même budget : les différences viennent du scénario seul.",
+        f"Les fourchettes contiennent neuf tirages sur dix quand {drawn} hypothèses varient entre leurs "
+        "bornes, le plus souvent près de leur valeur de départ. Une part des tirages n’est pas une chance "
+        "que cela arrive.",
+        "Les communes touchées supposent que chaque projet tire ses communes au hasard parmi les 85 de 2013.",
+        "La part de Lille se rapporte à ce qui est dépensé, non au budget prévu.",
+        "La note ne dit pas si l’enveloppe de 110 000 € est annuelle. Lue sur quatre ans, elle ne suffit pas "
+        "au transfert à Lille : le réglage « Lecture de l’enveloppe » le montre.",
+    ]

@@ -199,6 +199,7 @@ def _tables(tables: Tables | None, data: Path) -> Tables:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
+    """The content of a TOML file; DataError when it is missing or cannot be read."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -71,7 +71,7 @@ def explorer(inputs: Inputs, tables: Tables) -> str:
         openings=evidence.openings(inputs).to_dict(orient="records"),
         equations=_equations(inputs),
         terms=_terms(inputs),
-        warnings=_warnings(inputs),
+        warnings=exploration.warnings(inputs),
         footer=_footer(inputs),
         **_panels(inputs),
         **_results(inputs),
@@ -233,23 +233,6 @@ def _terms(inputs: Inputs) -> list[dict[str, Any]]:
             "formulas": [equations.symbols(formula, known) for formula in by_option],
         }
         for symbol, words, by_option in equations.OPTION_TERMS.values()
-    ]
-
-
-def _warnings(inputs: Inputs) -> list[str]:
-    """What must be known before these figures are quoted."""
-    drawn = len(exploration.drawable(inputs))
-    return [
-        *inputs.remarks,
-        exploration.RESTS_ON,
-        "Les scénarios et la référence ont le même budget : les différences viennent du scénario seul.",
-        f"Les fourchettes contiennent neuf tirages sur dix quand {drawn} hypothèses varient entre leurs "
-        "bornes, le plus souvent près de leur valeur de départ. Une part des tirages n’est pas une chance "
-        "que cela arrive.",
-        "Les communes touchées supposent que chaque projet tire ses communes au hasard parmi les 85 de 2013.",
-        "La part de Lille se rapporte à ce qui est dépensé, non au budget prévu.",
-        "La note ne dit pas si l’enveloppe de 110 000 € est annuelle. Lue sur quatre ans, elle ne suffit pas "
-        "au transfert à Lille : le réglage « Lecture de l’enveloppe » le montre.",
     ]
 
 

@@ -1,0 +1,557 @@
+"""The answers of the scenario reports: one function for each question, giving what the notebook shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ess_analysis import french
+from ess_analysis.display import (
+    Column,
+    Cover,
+    DisplayTable,
+    Figure,
+    Glossary,
+    Group,
+    Listing,
+    Number,
+    Sentence,
+)
+from ess_analysis.figures import Bar, bars_svg
+from ess_analysis.load import Tables, load
+from ess_analysis.scenarios import criteria as arguments
+from ess_analysis.scenarios import derived, equations, evidence, exploration
+from ess_analysis.scenarios.equations import OPTION_LABELS, OPTION_SHORT, OPTIONS, YEARS
+from ess_analysis.scenarios.inputs import PANEL_LABELS, STATUS_LABELS, Inputs, read_inputs
+from ess_analysis.scenarios.settings import Frozen, read_frozen, settings
+
+SOURCE = "Source : note de la Métropole (2011-2014) et hypothèses datées ; calculs ess_analysis."
+LISTED = 6  # rows of a table that a reader scans before the text loses them
+
+
+@dataclass(frozen=True)
+class Exploration:
+    """What a report is about: the inputs, what was changed, and how many draws its ranges rest on."""
+
+    tables: Tables
+    inputs: Inputs
+    criteria: arguments.Criteria
+    changes: Mapping[str, Any]
+    draws: int
+    frozen: Frozen | None = None
+
+    @cached_property
+    def values(self) -> dict[str, float]:
+        """The value of every input."""
+        return settings(self.inputs, self.changes)
+
+    @cached_property
+    def run(self) -> dict[str, Any]:
+        """The central run at these settings."""
+        return equations.simulate(self.values)
+
+    @cached_property
+    def records(self) -> pd.DataFrame:
+        """The tidy records with their ranges."""
+        return exploration.scenarios(self.inputs, self.changes, draws=self.draws)
+
+
+def explored(
+    data: str | Path = "data/raw",
+    *,
+    scenario: str = "",
+    draws: int = 1000,
+    changes: Mapping[str, Any] | None = None,
+) -> Exploration:
+    """The scenarios ready to be asked: central settings, a frozen scenario (path), or `changes` over them."""
+    tables = load(data)
+    inputs = read_inputs(data, tables)
+    frozen = read_frozen(scenario, inputs) if scenario else None
+    asked = {**(frozen.changes if frozen else {}), **(changes or {})}
+    settings(inputs, asked)
+    return Exploration(tables, inputs, arguments.read_criteria(inputs), asked, draws, frozen)
+
+
+def told(text: str) -> Sentence:
+    """One paragraph, with French spaces."""
+    return Sentence((french.typographic(text),))
+
+
+def _listing(texts: Iterable[str], kind: str = "list") -> Listing:
+    return Listing(tuple(told(text) for text in texts), kind)
+
+
+def _table(frame: pd.DataFrame, caption: str, *, numeric: Iterable[str] = (), note: str = "") -> DisplayTable:
+    """A display table of texts already written in French."""
+    numbers = set(numeric)
+    columns = tuple(Column(str(name), name in numbers) for name in frame.columns)
+    rows = tuple(tuple(_cell(value) for value in row) for row in frame.itertuples(index=False))
+    return DisplayTable(told(caption), columns, rows, note=french.typographic(note))
+
+
+def _cell(value: object) -> str | Number | Sentence:
+    return value if isinstance(value, Number | Sentence) else french.typographic(str(value))
+
+
+def _named(option: str) -> str:
+    return f"{option} {OPTION_SHORT[option]}"
+
+
+# --- The top of the report -------------------------------------------------------------------------
+
+
+def cover(about: Exploration) -> Cover:
+    """What the report is about, on which settings, on which note."""
+    changed = [one for one in about.inputs if about.values[one.id] != one.central]
+    shown = french.listing(f"{one.label} : {one.said(about.values[one.id])}" for one in changed)
+    facts = [("Période", f"{YEARS[0]}-{YEARS[-1]}"), ("Réglages", shown or "ceux de départ")]
+    if about.frozen:
+        facts += [
+            (
+                "Scénario figé",
+                f"{about.frozen.title}, par {about.frozen.author}, le {french.day(about.frozen.date)}",
+            )
+        ]
+    facts += [
+        ("Tirages", f"{french.number(about.draws)}, graine {exploration.SEED}"),
+        ("Hypothèses", f"écrites au plus tard le {french.day(max(one.date for one in about.inputs))}"),
+        ("Empreinte de la note", about.inputs.note_sha256[:12]),
+    ]
+    lead = told("L’appel à projets aux territoires : le poursuivre, le réorienter ou l’arrêter ?")
+    return Cover("Trois scénarios pour 2015-2020", lead, tuple((label, told(fact)) for label, fact in facts))
+
+
+def key_points(about: Exploration) -> Listing:
+    """« À retenir » : three to five sentences."""
+    points = [
+        exploration.headline_told(about.inputs, about.changes),
+        *exploration.impossibilities(about.run),
+        exploration.no_winner(about.inputs),
+        _what_blocks_told(about),
+        arguments.dominance_told(about.criteria),
+        exploration.RESTS_ON,
+    ]
+    return _listing(points[:2] + points[2:], "keypoints")
+
+
+def _what_blocks_told(about: Exploration) -> str:
+    """Which option asks more than the staff has."""
+    table = exploration.feasibility(about.inputs, about.changes, draws=about.draws)
+    short = table[table["peak"] > table["capacity"]]["option"].tolist()
+    tight = french.listing(short)
+    holds = french.listing(
+        f"{row['option']} {french.percent(row['holds'])}" for row in table.to_dict("records")
+    )
+    first = f"Certaines années, {tight} demande plus de temps que l’équipe n’en a." if len(short) == 1 else (
+        f"Certaines années, {tight} demandent plus de temps que l’équipe n’en a." if short
+        else "Aucun scénario ne demande plus de temps que l’équipe n’en a."
+    )  # fmt: skip
+    return f"{first} Part des tirages où l’équipe suffit chaque année : {holds}."
+
+
+# --- One question each ---------------------------------------------------------------------------------
+
+
+def what_the_note_says(about: Exploration) -> Group:
+    """The evidence matrix, silences visible, and how unevenly the note deals its arguments."""
+    table = evidence.matrix(about.inputs)
+    silent = int((table[list(OPTIONS[1:])] == evidence.SILENCE).to_numpy().sum())
+    counts = evidence.counts(about.inputs).to_dict("records")
+    dealt = french.listing(
+        f"{row['statements']} énoncés pour {row['option']} (dont {row['for']} favorables)" for row in counts
+    )
+    return Group(
+        (
+            told(
+                f"L’annexe 3 ne donne aucun chiffre. Elle compte {dealt}. Elle se tait dans {silent} cases "
+                f"sur "
+                f"{table.shape[0] * 3}. Les inconvénients de l’arrêt y sont écrits sous S1, et la charge de "
+                f"S1 sous S3."
+            ),
+            _table(
+                table,
+                "Ce que la note dit de chaque scénario, sujet par sujet",
+                note="+ favorable · − défavorable · si : sous condition · ± les deux. Entre parenthèses, le "
+                "numéro "
+                "de l’énoncé. Chaque énoncé est rangé sous le scénario dont il parle.",
+            ),
+        )
+    )
+
+
+def what_each_scenario_gives(about: Exploration) -> Group:
+    """The headline figures, the reference always beside."""
+    frame = exploration.summary(about.inputs, about.changes, draws=about.draws)
+    frame = frame[frame["Indicateur"] != "Ce qui bloque"].rename(
+        columns={option: _named(option) for option in OPTIONS}
+    )
+    return Group(
+        (
+            _bars(about, "N_sum", "Projets soutenus de 2015 à 2020, face à la référence"),
+            _table(
+                frame,
+                "Résultats par scénario ; entre crochets, neuf tirages sur dix",
+                numeric=map(_named, OPTIONS),
+                note=exploration.RESTS_ON,
+            ),
+        )
+    )
+
+
+def _bars(about: Exploration, indicator: str, caption: str) -> Figure:
+    """One bar per option, the reference as a mark on each."""
+    last = about.records[(about.records["year"] == YEARS[-1]) & (about.records["indicator"] == indicator)]
+    rows: dict[Any, Any] = last.set_index("option")[["value", "low", "high"]].to_dict("index")
+    said = {o: {name: exploration.said(indicator, rows[o][name]) for name in rows[o]} for o in OPTIONS}
+    bars = [
+        Bar(
+            _named(option),
+            said[option]["value"],
+            ((rows[option]["value"], "rest" if option == "S0" else 0),),
+            mark=rows["S0"]["value"],
+        )
+        for option in OPTIONS
+    ]
+    data = pd.DataFrame(
+        {
+            "Scénario": [_named(option) for option in OPTIONS],
+            "Aux réglages": [said[option]["value"] for option in OPTIONS],
+            "Neuf tirages sur dix": [f"{said[o]['low']} à {said[o]['high']}" for o in OPTIONS],
+        }
+    )
+    alt = f"Barres : {caption[:60].rstrip()}"[:80]
+    reading = told("Lecture : le trait vertical marque la référence S0, que nous ajoutons.")
+    svg = bars_svg(bars, alt=alt, mark_label="référence S0")
+    table = _table(data, caption, numeric=["Aux réglages", "Neuf tirages sur dix"])
+    return Figure(told(caption), svg, alt, table, reading, french.typographic(SOURCE))
+
+
+def what_blocks(about: Exploration) -> Group:
+    """Projects, staff or money: what limits each option each year, and in which share of draws."""
+    blocks = exploration.what_blocks(about.inputs, about.changes, draws=about.draws)
+    words = {"projects": "projets", "staff": "équipe", "money": "argent"}
+    blocks["said"] = [_limits(row, words) for row in blocks.to_dict("records")]
+    table = blocks.pivot(index="option", columns="year", values="said")
+    table.insert(0, "Scénario", [_named(option) for option in table.index])
+    impossible = exploration.impossibilities(about.run)
+    return Group(
+        (
+            *([_listing(impossible)] if impossible else []),
+            _table(
+                table,
+                "Ce qui limite les projets soutenus, année par année",
+                note="Aux réglages choisis ; entre parenthèses, la part des tirages où c’est bien cela. Projets : "
+                "trop peu se présentent. Équipe : elle manque de temps. Argent : les subventions manquent.",
+            ),
+        )
+    )
+
+
+def _limits(row: Mapping[Any, Any], words: Mapping[str, str]) -> str:
+    """What limits at the settings with its share of draws, and what limits most often if it is another."""
+    often = max(words, key=lambda block: row[block])
+    said = f"{words[row['block']]} ({french.percent(row[row['block']])})"
+    return (
+        said
+        if often == row["block"]
+        else f"{said}, plus souvent {words[often]} ({french.percent(row[often])})"
+    )
+
+
+def can_the_staff_follow(about: Exploration) -> Group:
+    """Work against capacity, in days."""
+    table = exploration.feasibility(about.inputs, about.changes, draws=about.draws)
+    shown = pd.DataFrame(
+        {
+            "Scénario": table["option"].map(_named),
+            "Jours par an": table["days"].map(lambda days: french.number(days, 0)),
+            "Pire année": table["peak"].map(lambda days: french.number(days, 0)),
+            "Part du temps disponible": table["load"].map(french.percent),
+            "Tirages où l’équipe suffit": table["holds"].map(french.percent),
+        }
+    )
+    capacity = about.inputs["H"].said(about.values["H"])
+    return Group(
+        (
+            told(
+                f"L’équipe dispose de {capacity} : c’est une hypothèse. La note dit ses ressources « "
+                f"limitées » sans "
+                "donner d’effectif."
+            ),
+            _table(
+                shown,
+                "Le temps que chaque scénario demande à l’équipe",
+                numeric=shown.columns[1:],
+                note=SOURCE,
+            ),
+        )
+    )
+
+
+SWITCHES = ("V2", "n_conv", "tau", "r0", "e1", "h_bil")
+
+
+def where_the_order_changes(about: Exploration, names: Iterable[str] = SWITCHES) -> Group:
+    """The switching values of the inputs that turn the order over, in sentences."""
+    rows = []
+    for name in names:
+        one = about.inputs[name]
+        found = exploration.switching(about.inputs, name, about.changes, indicators=("N_sum", "W_mean"))
+        if not found.empty:
+            said = exploration.switching_told(about.inputs, name, found, about.values[name])
+            rows.append(
+                (one.label, PANEL_LABELS[one.panel][:-1], one.said(about.values[name]), " ".join(said))
+            )
+    frame = pd.DataFrame(rows, columns=["Réglage", "Nature", "Valeur", "Où l’ordre change"])
+    return Group(
+        (
+            told(exploration.no_winner(about.inputs)),
+            _table(frame, "À partir de quelle valeur un scénario passe devant un autre",
+                   note="Un seul réglage bouge à la fois, les autres restent à leur valeur."),
+        )
+    )  # fmt: skip
+
+
+def what_comes_from_decisions(about: Exploration) -> Group | Sentence:
+    """The change from the central settings, split; a sentence when nothing was changed."""
+    if about.values == about.inputs.central():
+        return told("Les réglages sont ceux de départ : aucun changement à partager.")
+    parts = [exploration.split(about.inputs, about.changes, option=option) for option in OPTIONS]
+    frame = pd.DataFrame(
+        {
+            "Scénario": [_named(part.option) for part in parts],
+            "Au départ": [french.number(part.before, 1) for part in parts],
+            "Ici": [french.number(part.after, 1) for part in parts],
+            "Décisions": [french.signed(french.number(part.decisions, 1)) for part in parts],
+            "Hypothèses": [french.signed(french.number(part.assumptions, 1)) for part in parts],
+            "dont ensemble": [french.signed(french.number(part.interaction, 1)) for part in parts],
+        }
+    )
+    note = "« Dont ensemble » : ce que décisions et hypothèses font l’une avec l’autre, partagé par moitié."
+    caption = "Projets soutenus : ce qui vient des décisions, ce qui vient des hypothèses"
+    return Group((_table(frame, caption, numeric=frame.columns[1:], note=note),))
+
+
+def which_assumptions_weigh(about: Exploration) -> DisplayTable:
+    """The log: weight computed, quality, verdict, who wrote it and why."""
+    table = evidence.log(about.inputs, about.changes)
+    marks = {"strong": "▲", "medium": "◆", "weak": "·"}
+    frame = pd.DataFrame(
+        {
+            "Hypothèse": table["label"],
+            "Valeur": table["value"],
+            "Bornes": table["range"],
+            "Poids": [f"{marks[impact]} {evidence.IMPACT_LABELS[impact]}" for impact in table["impact"]],
+            "Fondement": table["quality"].map(evidence.QUALITY_LABELS),
+            "Observé": table["verdict"].map(evidence.VERDICT_LABELS),
+            "Pourquoi": table["why"],
+            "Sources": table["sources"],
+            "Écrit par": [
+                f"{author}, {french.day(date)}"
+                for author, date in zip(table["author"], table["date"], strict=True)
+            ],
+        }
+    )
+    strong, medium = french.percent(evidence.STRONG), french.percent(evidence.MEDIUM)
+    note = (
+        f"Poids calculé : plus grande part de la variance d’un écart entre scénarios (indice de Sobol "
+        f"total, graine "
+        f"{exploration.SEED}) ; ▲ dès {strong}, ◆ dès {medium}."
+    )
+    return _table(frame, "Journal des hypothèses, les plus lourdes d’abord", note=note)
+
+
+def what_the_arguments_weigh(about: Exploration) -> Group:
+    """The scores and their quotes, then what weights decide, always with what the ranking rests on."""
+    scores = about.criteria.scores.to_dict("records")
+    cells: dict[str, dict[str, str]] = {}
+    for row in scores:
+        mark, basis = arguments.BASES[row["basis"]]
+        low, central, high = (french.number(row[key], 0) for key in ("low", "central", "high"))
+        central = french.signed(central) if row["central"] else central
+        cited = ", ".join(row["statements"]) or basis
+        text = f"{mark} {central} [{low} à {high}] ({cited})"
+        cells.setdefault(row["label"], {})[_named(row["option"])] = text
+    frame = pd.DataFrame([{"Critère": label} | by for label, by in cells.items()])
+    marks = " · ".join(f"{mark} {basis}" for mark, basis in arguments.BASES.values())
+    switches = arguments.switching_weights(about.criteria)
+    labels = about.criteria.labels
+    turned = [
+        f"{row['first_above']} passe devant "
+        f"{row['option'] if row['first_above'] == row['other'] else row['other']} "
+        f"quand « {labels[row['criterion']]} » pèse plus de {french.percent(row['weight'])}."
+        for row in switches.to_dict("records")
+        if {row["option"], row["other"]} == {"S1", "S2"}
+    ]
+    return Group(
+        (
+            told(arguments.dominance_told(about.criteria)),
+            _table(
+                frame, "Cotation des arguments de la note, de −2 à +2, la référence S0 étant à 0", note=marks
+            ),
+            told(arguments.ranking_told(about.criteria)),
+            _listing([*turned, arguments.acceptability_told(about.criteria)]),
+        )
+    )
+
+
+def does_one_argument_decide(about: Exploration) -> Group:
+    """The argument-bias test: what comes first when a criterion or a paragraph is left out."""
+    drawn = arguments.draw(about.criteria)
+    table = arguments.leave_out(about.criteria, about.inputs, drawn)
+    kinds = {"all": "tout est gardé", "criterion": "critère", "paragraph": "paragraphe"}
+    frame = pd.DataFrame(
+        {
+            "On retire": [
+                kinds[kind] if kind == "all" else f"{kinds[kind]} : {name}"
+                for kind, name in zip(table["kind"], table["left_out"], strict=True)
+            ],
+            "En tête, cotations centrales": table["first"],
+            "Le plus souvent en tête": table["first_in_draws"],
+            "Part des tirages": table["share"].map(french.percent),
+        }
+    )
+    return Group(
+        (
+            _table(frame, "Qui arrive en tête quand un critère ou un paragraphe manque",
+                   numeric=["Part des tirages"],
+                   note="Cotations centrales : poids égaux. Tirages : poids et cotations au hasard."),
+            told(arguments.rests_on(about.criteria)),
+        )
+    )  # fmt: skip
+
+
+def what_lille_would_lose(about: Exploration) -> Group:
+    """The actions of annex 2 at stake, each with its cell."""
+    actions = evidence.actions_at_stake(about.tables)
+    rows = tuple(
+        (french.typographic(row["title"]), french.typographic(row["axis"] or french.NOTHING),
+         Number(french.euros(row["amount_eur"], 0), row["trace"]))
+        for row in actions.to_dict("records")
+    )  # fmt: skip
+    columns = (Column("Action"), Column("Axe"), Column("Part de la Métropole", True))
+    caption = told("Ce que la Métropole paie dans les actions confiées à Lille, prévisionnel 2013")
+    sentence = evidence.loss(about.values["tau"], about.values["TL"], actions)
+    return Group((told(sentence), DisplayTable(caption, columns, rows, note=french.typographic(SOURCE))))
+
+
+def and_my_commune(about: Exploration) -> Group:
+    """Which communes annex 1 names, and what each scenario opens or closes, without amounts."""
+    communes = evidence.communes(about.tables, about.inputs)
+    named = communes[communes["projects"].map(len) > 0]
+    frame = pd.DataFrame(
+        {
+            "Commune": named["name"],
+            "Projets de l’annexe 1": [" ; ".join(projects) for projects in named["projects"]],
+        }
+    )
+    opened = evidence.openings(about.inputs)
+    opens = pd.DataFrame(
+        {
+            "Scénario": opened["option"].map(_named),
+            "Une commune pourrait": [
+                ("" if row["sign"] == "+" else "risque : ") + row["text"] for row in opened.to_dict("records")
+            ],
+            "Ce que dit la note": [
+                f"« {row['quote']} » ({row['statement']})" for row in opened.to_dict("records")
+            ],
+        }
+    )
+    return Group(
+        (
+            told(
+                f"L’annexe 1 nomme {len(named)} communes sur {int(communes['member'].sum())} membres en "
+                f"2013. Ne pas y "
+                "figurer ne dit pas que rien ne s’est fait. La page « Explorer les scénarios » répond "
+                "commune par commune."
+            ),
+            _table(frame, "Les communes nommées dans l’annexe 1"),
+            _table(opens, "Ce que chaque scénario ouvre ou ferme à une commune",
+                   note="Aucun montant par commune : la note n’en donne pas."),
+        )
+    )  # fmt: skip
+
+
+def which_figures_of_the_note(about: Exploration) -> DisplayTable:
+    """The values recomputed from the tables, each with its cells."""
+    traces = derived.traces(about.tables)
+    rows = []
+    for one in about.inputs:
+        if one.recomputed:
+            number = Number(one.said(one.central), traces.get(one.recomputed))
+            rows.append(
+                (f"{one.label} ({one.symbol})", number, STATUS_LABELS[one.status], ", ".join(one.sources))
+            )
+    columns = (
+        Column("Valeur de départ"),
+        Column("Montant ou nombre", True),
+        Column("Statut"),
+        Column("Sources"),
+    )
+    shown = tuple(tuple(_cell(cell) for cell in row) for row in rows)
+    note = "Valeurs recalculées d’après les tables à chaque rendu : si la source change, elles changent."
+    return DisplayTable(told("Les chiffres de la note qui entrent dans le calcul"), columns, shown, note=note)
+
+
+def how_it_is_computed(about: Exploration) -> Group:
+    """The method annex: the equations in signs and in words, what differs between options, every input."""
+    known = {one.id: one.symbol for one in about.inputs}
+    lines = pd.DataFrame(
+        {
+            "Grandeur": [e.label for e in equations.EQUATIONS],
+            "Calcul": [f"{e.symbol} = {equations.symbols(e.formula, known)}" for e in equations.EQUATIONS],
+            "En mots": [e.words for e in equations.EQUATIONS],
+            "Unité": [e.unit for e in equations.EQUATIONS],
+        }
+    )
+    terms = pd.DataFrame(
+        [
+            (f"{symbol}, {words}", *(equations.symbols(formula, known) for formula in by_option))
+            for symbol, words, by_option in equations.OPTION_TERMS.values()
+        ],
+        columns=["Terme", *OPTIONS],
+    )
+    entries = pd.DataFrame(
+        [
+            (f"{one.label} ({one.symbol})", PANEL_LABELS[one.panel], one.said(about.values[one.id]),
+             "modifié" if about.values[one.id] != one.central else STATUS_LABELS[one.status])
+            for one in about.inputs
+        ],
+        columns=["Entrée", "Panneau", "Valeur", "Statut"],
+    )  # fmt: skip
+    return Group(
+        (
+            _listing(f"{option} : {OPTION_LABELS[option]}." for option in OPTIONS),
+            _table(lines, "Les équations, année par année",
+                   note="« de l’an passé » : valeur de l’année précédente ; k : années écoulées depuis "
+                       "2015."),
+            _table(terms, "Ce qui change d’un scénario à l’autre"),
+            _table(entries, "Toutes les entrées et leur valeur ici"),
+        )
+    )  # fmt: skip
+
+
+def what_to_know(about: Exploration) -> Listing:
+    """The last question: what must be known before these figures are quoted."""
+    changed = about.frozen.remarks if about.frozen else ()
+    return _listing([*changed, *exploration.warnings(about.inputs)])
+
+
+def glossary() -> Glossary:
+    """The acronyms of the note."""
+    return Glossary(
+        (
+            ("AMI", "appel à manifestation d’intérêt"),
+            ("APP", "appel à projets permanent"),
+            ("APT", "appel à projets aux territoires"),
+            ("DLA", "dispositif local d’accompagnement"),
+            ("ESS", "économie sociale et solidaire"),
+            ("MEL", "Métropole européenne de Lille"),
+            ("UT ESS", "unité de la Métropole chargée de l’ESS"),
+        )
+    )
