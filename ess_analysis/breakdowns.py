@@ -2,8 +2,9 @@
 
 Three rules hold by default. Amounts of different stages, or of different kinds, are added only for a caller
 who names them. A line and the lines that detail it (`part_of`) are never both counted: the one nearest to
-money spent is kept. What has no year, axis, funder or territory, and what a stated total holds beyond its
-rows, stays in a row of its own, so that the parts always make the whole.
+money spent is kept; at the same stage the details are kept, with what the line holds beyond them. What has no
+year, axis, funder or territory, and what a stated total holds beyond its rows, stays in a row of its own, so
+that the parts always make the whole.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ess_analysis import schema, territories
+from ess_analysis import french, schema, territories
 from ess_analysis.errors import DataError
 from ess_analysis.load import Tables
 
@@ -23,10 +24,12 @@ RECORD_KEYS = ("strand", "legal_status")
 PLACE_KEYS = ("territory", "commune")
 KEYS = (*FUNDING_KEYS, *RECORD_KEYS, *PLACE_KEYS)
 APPORTION = ("equal", "population", "whole")
+UNDATED = ("apart", "spread")
 
 # Between a line and its details, the one nearest to money spent is counted.
 _NEAREST = {"paid": 3, "awarded": 2, "planned": 1, "allocated": 0}
 _TOTAL_KEYS = ("funder", "year", "stage", "programme", "kind")  # what a stated total can know of itself
+_NO_LINE = -1
 
 
 def breakdown(
@@ -36,201 +39,206 @@ def breakdown(
     stage: str | Sequence[str] | None = None,
     kind: str | Sequence[str] | None = None,
     apportion: str = "equal",
+    undated: str = "apart",
     gaps: bool = True,
+    once: bool = False,
     trace: bool = False,
     **only: Any,
 ) -> pd.DataFrame:
     """Amounts by the columns `by`: one row per combination, with `amount_eur`, `count`, `share`.
 
     `by` holds any of KEYS; `only` keeps the rows with these values (year=2013, funder="Ville de Lille"…).
-    `amount_eur` is rounded to the cent, missing where no amount is written; `count` is the number of
-    amounts; `share` is the part (0 to 1) of the sum of the rows. With `gaps`, what a stated total holds
-    beyond its rows is a row « non détaillé » (count 0). With `trace`, `funding_ids` and `total_id` follow
-    each row to its cells. A frame of funding rows may stand for the tables: then only funding columns can
-    be used, without gaps.
+    `amount_eur` is exact to the cent, missing where no amount is written; `count` is the number of amounts
+    (an amount shared between two territories counts in each); `share` is the part (0 to 1) of the rows'
+    sum, within each stage and each kind when they are in `by`, since those are not added.
+
+    `apportion` shares the amount of several territories or communes: equally, by population, or not at all.
+    `undated` leaves amounts without year apart, or spreads them over the period their source states (an
+    envelope, allocated, is never spread). With `gaps`, what a stated total holds beyond its rows is a row
+    « non détaillé » (count 0). With `trace`, `funding_ids`, `parts_eur` (what each brings to the row) and
+    `total_id` follow each row to its cells.
+
+    With stages in `by`, each stage is told for itself, lines and details alike, unless `once`.
+    A frame of funding rows may stand for the tables: then only funding columns can be used, without gaps.
 
     Raises DataError on an unknown column or value, or when amounts of different stages or kinds would be
     added without being named.
     """
-    by = [by] if isinstance(by, str) else list(by)
-    if isinstance(tables, pd.DataFrame):
-        tables = _as_tables(tables)
-    _known_words(by, only, apportion)
-    wanted = {key: _listed(value) for key, value in {**only, "stage": stage, "kind": kind}.items()}
-    wanted = {key: values for key, values in wanted.items() if values is not None}
-    used = set(by) | set(wanted)
+    by = [by] if isinstance(by, str) else list(dict.fromkeys(by))
+    asked = {**only, "stage": stage, "kind": kind}
+    wanted = {key: _listed(value) for key, value in asked.items() if value is not None}
+    _known_words(by, wanted, apportion, undated)
+    tables = _as_tables(tables, {*by, *wanted})
+    apart: list[str] = [key for key in ("stage", "kind") if key in by and not once]
 
-    lines = _with_places(_with_records(tables.funding, tables, used), tables, used, apportion)
-    lines = _kept(pd.concat([lines, _not_itemised(tables, used)] if gaps else [lines]), wanted, tables)
+    lines = _lines(tables, {*by, *wanted}, gaps=gaps, trace=trace)
+    for key in ("stage", "kind"):
+        lines = _kept(lines, key, wanted.get(key), tables)
+    lines = _once(lines, tables.funding, apart)
+    if undated == "spread":
+        lines = _dated(lines)
+    for key in [key for key in KEYS if key in {*by, *wanted}]:
+        if key in PLACE_KEYS:
+            lines = _placed(lines, tables, key, apportion)
+        if key not in ("stage", "kind"):
+            lines = _kept(lines, key, wanted.get(key), tables)
     _refuse_mixtures(lines, by, wanted)
-    lines = _once(lines)
-    return _grouped(lines, by, trace=trace)
+    return _grouped(lines[lines["counted"]], by, apart, trace=trace)
 
 
 def consolidated(
     tables: Tables, by: str | Sequence[str] = ("funder", "year"), *, trace: bool = False, **only: Any
 ) -> pd.DataFrame:
-    """Each euro counted once, whatever its stage: the breakdown of cash, of all stages, without the gaps.
+    """Each euro counted once, whatever its stage: the breakdown of cash, of all stages.
 
     Where a line is detailed elsewhere, only the one nearest to money spent counts (an award rather than the
-    envelope it consumes, an award rather than the plan that details it).
+    envelope it consumes, an award rather than the plan that details it). What a stated total holds beyond
+    its rows is left out (`gaps=True` shows it): nothing says that it is not counted elsewhere.
     """
-    return breakdown(
-        tables, by, stage=schema.STAGES, kind=only.pop("kind", "cash"), gaps=False, trace=trace, **only
-    )
+    settings = {"stage": schema.STAGES, "kind": "cash", "gaps": False, **only}
+    return breakdown(tables, by, once=True, trace=trace, **settings)
 
 
-def _as_tables(funding: pd.DataFrame) -> Tables:
-    blank = {name: schema.empty(name) for name in schema.TABLES}
-    return Tables(**{**blank, "funding": schema.conform(funding, "funding")})
+def _as_tables(tables: Tables | pd.DataFrame, used: set[str]) -> Tables:
+    if isinstance(tables, Tables):
+        return tables
+    beyond = sorted(used - set(FUNDING_KEYS))
+    if beyond:
+        raise DataError(
+            "Ces colonnes ne sont pas dans la table des financements.",
+            seen=beyond,
+            todo="donnez les tables entières, telles que load() les rend.",
+        )
+    blank: dict[str, Any] = {name: schema.empty(name) for name in schema.TABLES}
+    return Tables(**{**blank, "funding": schema.conform(tables, "funding")})
 
 
-def _listed(value: Any) -> list[Any] | None:
-    if value is None:
-        return None
-    return [value] if isinstance(value, str) or not isinstance(value, Iterable) else list(value)
+def _listed(value: Any) -> list[Any]:
+    values = [value] if isinstance(value, str) or not isinstance(value, Iterable) else list(value)
+    return [french.nfc(one) if isinstance(one, str) else one for one in values]
 
 
-def _known_words(by: Sequence[str], only: Mapping[str, Any], apportion: str) -> None:
-    unknown = [key for key in [*by, *only] if key not in KEYS]
+def _known_words(by: Sequence[str], wanted: Iterable[str], apportion: str, undated: str) -> None:
+    unknown = [key for key in [*by, *wanted] if key not in KEYS]
     if unknown or not by:
         raise DataError(
             "Colonne de ventilation inconnue." if unknown else "Aucune colonne de ventilation.",
             seen=unknown,
             todo=f"choisissez parmi : {', '.join(KEYS)}.",
         )
-    if apportion not in APPORTION:
-        raise DataError(
-            "Partage inconnu.", seen=[apportion], todo=f"choisissez parmi : {', '.join(APPORTION)}."
-        )
+    for what, word, words in (("Partage", apportion, APPORTION), ("Datation", undated, UNDATED)):
+        if word not in words:
+            raise DataError(f"{what} : mot inconnu.", seen=[word], todo=f"au choix : {', '.join(words)}.")
 
 
 # --- The lines to add ----------------------------------------------------------------------------
 
 
-def _with_records(funding: pd.DataFrame, tables: Tables, used: set[str]) -> pd.DataFrame:
-    """The funding lines with the columns of their record that are used."""
-    names = [name for name in RECORD_KEYS if name in used]
-    lines = funding.assign(total_id=pd.Series(None, index=funding.index, dtype="str"), itemised=True)
-    if not names:
-        return lines
-    facts = tables.records[["record_id", *names]]
-    return lines.merge(facts, on="record_id", how="left", validate="many_to_one")
+def _lines(tables: Tables, used: set[str], *, gaps: bool, trace: bool) -> pd.DataFrame:
+    """The amounts with the columns used, what no row itemises last; `line` is the place in funding."""
+    funding = tables.funding
+    linked = bool(funding["part_of"].notna().any())
+    names = {"amount_eur", "stage", "kind", "year", *(used & set(FUNDING_KEYS))}
+    names |= {"record_id"} if used - set(FUNDING_KEYS) else set()
+    names |= {"funding_id"} if trace or linked else set()
+    names |= {"part_of"} if linked else set()
+    names |= {"period_start", "period_end"}
+    lines = funding[[name for name in funding.columns if name in names]]
+    lines = lines.assign(itemised=True, line=np.arange(len(lines)))
+    for key in [key for key in RECORD_KEYS if key in used]:
+        facts = tables.records[["record_id", key]]
+        lines = lines.merge(facts, on="record_id", how="left", validate="many_to_one")
+    missing = _not_itemised(tables) if gaps else schema.empty("funding")
+    if missing.empty:
+        return lines.assign(total_id=None) if trace else lines
+    missing = missing.reindex(columns=[*lines.columns.drop(["itemised", "line"]), "total_id"])
+    return pd.concat([lines, missing.assign(itemised=False, line=_NO_LINE)], ignore_index=True)
 
 
-def _with_places(lines: pd.DataFrame, tables: Tables, used: set[str], apportion: str) -> pd.DataFrame:
-    """The lines, shared between the territories or communes of their record, to the cent."""
-    for name in PLACE_KEYS:
-        if name in used:
-            lines = _shared(lines, tables, name, apportion)
-    return lines
+def _not_itemised(tables: Tables) -> pd.DataFrame:
+    """What each stated total of funding holds beyond its rows, with what is known of it.
 
-
-def _shared(lines: pd.DataFrame, tables: Tables, name: str, apportion: str) -> pd.DataFrame:
-    places = tables.places.dropna(subset=[name]).drop_duplicates(["record_id", name])
-    places = places[["record_id", name, "written_as"]].reset_index(drop=True)
-    many = places["record_id"].duplicated(keep=False)
-    if apportion == "whole":
-        joined = (
-            places[many].groupby("record_id", sort=False)[name].agg(" + ".join).rename(name).reset_index()
-        )
-        if name == "territory":
-            joined[name] = joined["record_id"].map(
-                places[many].drop_duplicates("record_id").set_index("record_id")["written_as"]
-            )
-        places = pd.concat([places.loc[~many, ["record_id", name]], joined], ignore_index=True)
-        weights = pd.Series(1.0, index=places.index)
-    elif apportion == "population" and many.any():
-        weights = _populations(places.loc[many, name], name, tables).reindex(places.index, fill_value=1.0)
-    else:
-        weights = pd.Series(1.0, index=places.index)
-    places = places.assign(weight=weights)[["record_id", name, "weight"]]
-    lines = lines.assign(line=np.arange(len(lines)))
-    spread = lines.merge(places, on="record_id", how="left")
-    amounts = _apportioned(spread["amount_eur"], spread["weight"].fillna(1.0), spread["line"])
-    return spread.assign(amount_eur=amounts).drop(columns=["line", "weight"])
-
-
-def _populations(names: pd.Series, name: str, tables: Tables) -> pd.Series:
-    """The population of each commune or territory; a territory is the communes its reading gives it."""
-    known = territories.communes().set_index("name")["municipal_population"].astype("float64")
-    if name == "territory":
-        said = (tables.readings or {}).get("territory_communes", {})
-        known = pd.Series({territory: known.reindex(towns).sum() for territory, towns in said.items()})
-    found = names.map(known).astype("float64")
-    if found.isna().any():
-        raise DataError(
-            "Partage selon la population impossible : population inconnue.",
-            seen=names[found.isna()].unique(),
-            todo="déclarez les communes de ces territoires dans readings.toml, [territory_communes], "
-            "ou partagez à parts égales (equal).",
-        )
-    return found
-
-
-def _apportioned(amounts: pd.Series, weights: pd.Series, lines: pd.Series) -> pd.Series:
-    """Each amount shared by weight within its line; cents go to the largest remainders, so sums hold."""
-    alone = ~lines.duplicated(keep=False)
-    total = weights.groupby(lines).transform("sum")
-    cents = amounts * 100 * weights / total
-    floor = np.floor(cents + 1e-9)
-    rest = (amounts * 100 - floor.groupby(lines).transform("sum")).round().fillna(0)
-    rank = (cents - floor).groupby(lines).rank(method="first", ascending=False)
-    return ((floor + (rank <= rest)) / 100).where(~alone, amounts)
-
-
-def _not_itemised(tables: Tables, used: set[str]) -> pd.DataFrame:
-    """What each stated total of funding holds beyond its rows, as lines without axis, recipient or place."""
+    Of two totals of one table, the wider leaves out what the narrower already misses.
+    """
     totals = tables.stated_totals
     totals = totals[totals["measure"].eq("funding") & totals["amount_eur"].notna()]
-    totals = totals.drop_duplicates(["table_id", "funder", "year"])
-    table_of = tables.records.set_index("record_id")["table_id"]
-    rows = tables.funding.assign(table_id=tables.funding["record_id"].map(table_of))
-    found = []
+    own = totals["total_id"].str.split("!").str[0].eq(totals["table_id"])
+    known = totals[["funder", "year"]].notna().sum(axis=1)
+    totals = totals.assign(own=own, known=known).sort_values(["own", "known"], ascending=False, kind="stable")
+    totals = totals.drop_duplicates(["table_id", "funder", "year"]).sort_index()
+    totals = totals.sort_values("known", ascending=False, kind="stable")
+    rows = tables.funding[_in_tables(tables, set(totals["table_id"]))]
+    rows = rows.assign(table_id=_tables_of(rows, tables))
+    found: list[dict[str, Any]] = []
     for total in totals.to_dict(orient="records"):
-        covered = rows[rows["table_id"].eq(total["table_id"])]
-        for key in ("funder", "year"):
-            if pd.notna(total[key]):
-                covered = covered[covered[key].eq(total[key]).fillna(False)]
-        gap = round(total["amount_eur"] - covered["amount_eur"].sum(), 2)
+        covered = _covered(rows, total)
+        narrower = _covered(pd.DataFrame(found, columns=["table_id", "funder", "year", "amount_eur"]), total)
+        gap = round(total["amount_eur"] - covered["amount_eur"].sum() - narrower["amount_eur"].sum(), 2)
         if gap and len(covered):
-            alike = {
-                key: covered[key].iloc[0] for key in _TOTAL_KEYS if covered[key].nunique(dropna=False) == 1
-            }
-            detailed = {"part_of": covered["part_of"].iloc[0]}
-            found.append({**alike, **detailed, "amount_eur": gap, "total_id": total["total_id"]})
-    if not found:
-        return pd.DataFrame()
-    lines = schema.conform(pd.DataFrame(found), "funding")
-    unknown = [
-        key for key in (*FUNDING_KEYS, *RECORD_KEYS, *PLACE_KEYS) if key in used and key not in _TOTAL_KEYS
-    ]
-    return lines.assign(
-        **dict.fromkeys(unknown, schema.NOT_ITEMISED),
-        total_id=[one["total_id"] for one in found],
-        itemised=False,
-    )
+            keys = [key for key in (*_TOTAL_KEYS, "part_of") if covered[key].nunique(dropna=False) == 1]
+            alike = {key: covered[key].iloc[0] for key in keys}
+            said = {key: total[key] for key in ("table_id", "total_id")}
+            found.append({**alike, **said, "amount_eur": gap})
+    frame = pd.DataFrame(found)
+    if frame.empty:
+        return schema.empty("funding")
+    return schema.conform(frame, "funding").assign(total_id=frame["total_id"])
 
 
-def _kept(lines: pd.DataFrame, wanted: Mapping[str, list[Any]], tables: Tables) -> pd.DataFrame:
-    for key, values in wanted.items():
-        values = [int(v) if key == "year" and str(v).isdigit() else v for v in values]
-        missing = schema.MISSING_LABELS.get(key, schema.MISSING_LABEL)
-        present = set(lines[key].dropna())
-        known = present | (
-            set(schema.STAGES) if key == "stage" else set(schema.KINDS) if key == "kind" else set()
+def _in_tables(tables: Tables, wanted: set[str]) -> pd.Series:
+    if not wanted:
+        return pd.Series(False, index=tables.funding.index)
+    records = tables.records.loc[tables.records["table_id"].isin(wanted), "record_id"]
+    return tables.funding["record_id"].isin(records)
+
+
+def _tables_of(rows: pd.DataFrame, tables: Tables) -> pd.Series:
+    return rows["record_id"].map(tables.records.set_index("record_id")["table_id"])
+
+
+def _covered(rows: pd.DataFrame, total: Mapping[Any, Any]) -> pd.DataFrame:
+    """The rows that a stated total covers: those of its table, of its funder and year if it says them."""
+    rows = rows[rows["table_id"].eq(total["table_id"])]
+    for key in ("funder", "year"):
+        if pd.notna(total[key]):
+            rows = rows[rows[key].eq(total[key]).fillna(False)]
+    return rows
+
+
+def _kept(lines: pd.DataFrame, key: str, values: list[Any] | None, tables: Tables) -> pd.DataFrame:
+    if values is None:
+        return lines
+    values = [int(value) if key == "year" and str(value).isdigit() else value for value in values]
+    missing = schema.MISSING_LABELS.get(key, schema.MISSING_LABEL)
+    present = _present(lines, key, tables)
+    unknown = [one for one in values if one not in present and one not in (missing, schema.NOT_ITEMISED)]
+    if unknown:
+        offered = sorted(map(str, present))
+        raise DataError(
+            f"Valeur inconnue pour {key} ({schema.labels([key]).get(key, key).lower()}).",
+            seen=unknown,
+            todo=f"valeurs des données : {', '.join(offered[:40])}{', …' if len(offered) > 40 else ''}.",
         )
-        unknown = [value for value in values if value not in known and value != missing]
-        if unknown:
-            offered = sorted(map(str, present - {schema.NOT_ITEMISED}))[:40]
-            raise DataError(
-                f"Valeur inconnue pour {key} ({schema.labels([key]).get(key, key).lower()}).",
-                seen=unknown,
-                todo=f"valeurs des données : {', '.join(offered)}.",
-            )
-        kept = lines[key].isin(values)
-        lines = lines[kept | lines[key].isna() if missing in values else kept]
-    return lines
+    kept = lines[key].isin([one for one in values if one in present])
+    if missing in values:
+        kept |= lines[key].isna() & lines["itemised"]
+    if schema.NOT_ITEMISED in values:
+        kept |= lines[key].isna() & ~lines["itemised"]
+    return lines[kept]
+
+
+def _present(lines: pd.DataFrame, key: str, tables: Tables) -> set[Any]:
+    """The values that can be asked: those of the data, closed lists, years of a stated period."""
+    if key in ("stage", "kind"):
+        return set(schema.STAGES if key == "stage" else schema.KINDS)
+    home = tables.places if key in PLACE_KEYS else tables.records if key in RECORD_KEYS else tables.funding
+    present = {*home[key].dropna().unique(), *lines[key].dropna().unique()}
+    if key == "year":
+        present = {int(year) for year in present}
+        periods = tables.funding[["period_start", "period_end"]].dropna().drop_duplicates()
+        for start, end in periods.itertuples(index=False):
+            present |= set(range(start.year, end.year + 1))
+    return present
 
 
 def _refuse_mixtures(lines: pd.DataFrame, by: Sequence[str], wanted: Mapping[str, list[Any]]) -> None:
@@ -238,73 +246,302 @@ def _refuse_mixtures(lines: pd.DataFrame, by: Sequence[str], wanted: Mapping[str
         ("stage", schema.STAGE_LABELS, "d'étapes différentes"),
         ("kind", schema.KIND_LABELS, "de formes différentes"),
     ):
-        found = [word for word in words if (lines.loc[lines["amount_eur"].notna(), key] == word).any()]
-        if len(found) > 1 and key not in by and len(wanted.get(key, ())) < 2:
+        if key in by or len(wanted.get(key, ())) > 1:
+            continue
+        present = set(lines.loc[lines["amount_eur"].notna(), key].unique())
+        found = [word for word in words if word in present]
+        if len(found) > 1:
             options = " ou ".join(f"--{key} {word}" for word in found)
+            together = " ".join(f"--{key} {word}" for word in found[:2])
             raise DataError(
                 f"Ces montants sont {what} : ils ne s'additionnent pas.",
                 seen=[f"{word} ({words[word]})" for word in found],
-                todo=f"choisissez {options}, ou ventilez aussi par {key} (--by {key}).",
+                todo=f"choisissez {options}, ventilez aussi par {key} (--by {key}), ou nommez-les pour les "
+                f"additionner quand même ({together}).",
             )
 
 
-def _once(lines: pd.DataFrame) -> pd.DataFrame:
-    """The lines without double counting: of a line and its details, the nearest to money spent.
+# --- A line and its details ----------------------------------------------------------------------
 
-    At equal nearness the line is kept, since its details may miss some of it.
+
+def _once(lines: pd.DataFrame, funding: pd.DataFrame, apart: list[str]) -> pd.DataFrame:
+    """The lines with `counted`: of a line and its details, the nearest to money spent.
+
+    At the same stage the details are counted, and a line « non détaillé » for what they leave. Lines that
+    differ in a column of `apart` are told apart, hence never double.
     """
-    rank = lines["stage"].map(_NEAREST).fillna(-1)
-    by_id = rank.groupby(lines["funding_id"]).max()
-    over = lines["part_of"].map(by_id)  # the nearness of the line that this one details, if it is here
-    beaten = rank.gt(over).where(over.notna(), False) & lines["amount_eur"].notna()
-    replaced = set(lines.loc[beaten, "part_of"].dropna())
-    details = over.notna() & ~beaten
-    return lines[~details & ~lines["funding_id"].isin(replaced).where(lines["itemised"], False)]
+    lines = lines.assign(counted=True)
+    if "part_of" not in lines or lines.empty:
+        return lines
+    lines = lines.reset_index(drop=True)
+    above = _line_above(lines, funding, apart)
+    rank = lines["stage"].map(_NEAREST).fillna(_NO_LINE).to_numpy(dtype="int64")
+    rank = np.where(lines["amount_eur"].notna(), rank, _NO_LINE - 1)
+    order = _from_details_up(above)
+    reach = rank.copy()  # the nearest to money spent among a line and all that details it, directly or not
+    below = np.full(len(lines), _NO_LINE - 1)
+    for line in order:
+        if above[line] >= 0:
+            below[above[line]] = max(below[above[line]], reach[line])
+            reach[above[line]] = max(reach[above[line]], reach[line])
+    counted = np.ones(len(lines), dtype=bool)
+    followed = np.ones(len(lines), dtype=bool)  # lines whose details may be counted in their place
+    rests: dict[int, float] = {}
+    amounts = lines["amount_eur"].fillna(0).to_numpy()
+    for line in reversed(order):
+        over = above[line]
+        if over >= 0:
+            followed[line] = followed[over] and below[over] >= rank[over] and reach[line] == below[over]
+            counted[line] = followed[line]
+            if over in rests and counted[line]:
+                rests[over] -= amounts[line]
+        if followed[line] and below[line] >= max(rank[line], 0):
+            counted[line] = False
+            if below[line] == rank[line]:
+                rests[line] = amounts[line]
+    left = {line: round(rest, 2) for line, rest in rests.items() if round(rest, 2)}
+    rest_lines = lines.loc[list(left)].assign(amount_eur=list(left.values()), itemised=False, counted=True)
+    return pd.concat([lines.assign(counted=counted), rest_lines]) if left else lines.assign(counted=counted)
+
+
+def _line_above(lines: pd.DataFrame, funding: pd.DataFrame, apart: list[str]) -> np.ndarray:
+    """For each line, the position of the nearest line present that it details; -1 for none."""
+    ids = pd.Index(funding["funding_id"])
+    parent = ids.get_indexer(funding["part_of"])  # in funding; -1 where part_of is missing or a total
+    here = np.full(len(funding) + 1, -1)
+    placed = lines["line"].to_numpy()
+    here[placed[placed >= 0]] = np.flatnonzero(placed >= 0)
+    alike = [funding[key].to_numpy(dtype=object) for key in apart]
+    own = [lines[key].to_numpy(dtype=object) for key in apart]
+    above = np.full(len(lines), -1)
+    at = ids.get_indexer(lines["part_of"])
+    for _ in range(len(funding)):
+        looking = (above < 0) & (at >= 0)
+        if not looking.any():
+            return above
+        fits = looking & (here[at] >= 0)
+        for theirs, mine in zip(alike, own, strict=True):
+            fits &= theirs[at] == mine
+        above = np.where(fits, here[at], above)
+        at = np.where(looking & ~fits, parent[at], -1)
+    raise DataError(
+        "Des montants se détaillent en boucle (part_of).",
+        seen=lines.loc[at >= 0, "funding_id"].tolist(),
+        todo="corrigez part_of dans la fiche source : une ligne ne peut pas détailler ce qui la détaille.",
+    )
+
+
+def _from_details_up(above: np.ndarray) -> list[int]:
+    """The positions of the lines that detail or are detailed, details before what they detail."""
+    depth = np.zeros(len(above), dtype="int64")
+    at = above.copy()
+    while (at >= 0).any():
+        depth += at >= 0
+        at = np.where(at >= 0, above[at], -1)
+    involved = np.union1d(np.flatnonzero(above >= 0), above[above >= 0])
+    return involved[np.argsort(-depth[involved], kind="stable")].tolist()
+
+
+# --- One amount for several years or places ------------------------------------------------------
+
+
+def _dated(lines: pd.DataFrame) -> pd.DataFrame:
+    """The lines, those without year spread equally over the period their source states; envelopes are not."""
+    open_ = lines["year"].isna() & lines["period_start"].notna() & lines["period_end"].notna()
+    open_ &= lines["stage"].ne("allocated")
+    if not open_.any():
+        return lines
+    starts, ends = lines["period_start"].dt.year, lines["period_end"].dt.year
+    years = [
+        range(int(first), int(last) + 1) if spread else [year]
+        for first, last, year, spread in zip(
+            starts.fillna(0), ends.fillna(0), lines["year"], open_, strict=True
+        )
+    ]
+    spread = lines.assign(year=pd.Series(years, index=lines.index), one=np.arange(len(lines)))
+    spread = spread.explode("year", ignore_index=True).astype({"year": "Int64"})
+    return _apportioned(spread, pd.Series(1.0, index=spread.index))
+
+
+def _placed(lines: pd.DataFrame, tables: Tables, name: str, apportion: str) -> pd.DataFrame:
+    """The lines shared between the territories or communes of their record; `name` is missing for none."""
+    places = _places_of(tables, name)
+    if name == "commune" and "territory" in lines:
+        places = _within_territories(places, lines, tables)
+    on = [key for key in ("record_id", "territory") if key in places and (key == "record_id" or key != name)]
+    if apportion == "whole":
+        places = _joined(places, on, name)
+    weights = pd.Series(1.0, index=places.index)
+    if apportion == "population":
+        many = places.duplicated(on, keep=False)
+        weights = _populations(places.loc[many, name], name, tables).reindex(places.index, fill_value=1.0)
+    places = places.assign(weight=weights)[[*on, name, "weight"]]
+    spread = lines.assign(one=np.arange(len(lines))).merge(places, on=on, how="left")
+    return _apportioned(spread.drop(columns="weight"), spread["weight"].fillna(1.0))
+
+
+def _places_of(tables: Tables, name: str) -> pd.DataFrame:
+    """The distinct territories or communes of each record; a place that is no known commune stays."""
+    places = tables.places
+    if name == "territory":
+        places = places.dropna(subset=["territory"])
+        return places.drop_duplicates(["record_id", name])[["record_id", name, "written_as"]]
+    named = places["commune"].notna() | places["territory"].isna()
+    places = places[named | ~places["record_id"].isin(places.loc[named, "record_id"])]
+    key = places["commune"].fillna(places["written_as"])
+    return places.assign(key=key).drop_duplicates(["record_id", "key"])[["record_id", name, "written_as"]]
+
+
+def _within_territories(places: pd.DataFrame, lines: pd.DataFrame, tables: Tables) -> pd.DataFrame:
+    """The communes of each record in each of its territories: those that a reading gives it, else all."""
+    territory = lines[["record_id", "territory"]].drop_duplicates().dropna(subset=["record_id"])
+    pairs = places.merge(territory, on="record_id", how="inner")
+    said = (tables.readings or {}).get("territory_communes", {})
+    inside = [
+        one not in said or commune in said[one]
+        for one, commune in zip(pairs["territory"], pairs["commune"], strict=True)
+    ]
+    return pairs[np.array(inside, dtype=bool)].reset_index(drop=True)
+
+
+def _joined(places: pd.DataFrame, on: list[str], name: str) -> pd.DataFrame:
+    """One place per record, of all its names: territories as the source writes them, communes joined."""
+    names = places.assign(**{name: places[name].fillna(places["written_as"])})
+    joined = names.groupby(on, sort=False, dropna=False)[name].agg(" + ".join).reset_index()
+    if name == "territory":
+        alone = ~places.duplicated(on, keep=False)
+        written = places.loc[~alone].drop_duplicates("record_id").set_index("record_id")["written_as"]
+        joined[name] = joined["record_id"].map(written).fillna(joined[name])
+    return joined
+
+
+def _populations(names: pd.Series, name: str, tables: Tables) -> pd.Series:
+    """The population of each commune or territory; a territory is the communes its reading gives it."""
+    known = territories.communes().set_index("name")["municipal_population"].astype("float64")
+    if name == "territory":
+        said = (tables.readings or {}).get("territory_communes", {})
+        known = pd.Series(
+            {territory: known.reindex(towns).sum() for territory, towns in said.items()}, dtype="float64"
+        )
+    found = names.map(known).astype("float64")
+    if found.isna().any():
+        raise DataError(
+            "Partage selon la population impossible : population inconnue.",
+            seen=names[found.isna()].fillna("lieu non reconnu").unique(),
+            todo="déclarez les communes de ces territoires dans readings.toml, [territory_communes], "
+            "ou partagez à parts égales (equal).",
+        )
+    return found
+
+
+def _apportioned(spread: pd.DataFrame, weights: pd.Series) -> pd.DataFrame:
+    """The amounts of the lines `one` shared by weight; cents go to the largest remainders, so sums hold."""
+    amounts, lines = spread["amount_eur"], spread["one"]
+    shared = lines.duplicated(keep=False) & amounts.notna()
+    if not shared.any():
+        return spread.drop(columns="one")
+    weights, lines, part = weights[shared], lines[shared], amounts[shared]
+    cents = part * 100 * weights / weights.groupby(lines).transform("sum")
+    floor = np.floor(cents + 1e-6)
+    rest = part * 100 - floor.groupby(lines).transform("sum")
+    whole = np.floor(rest + 1e-6)
+    rank = (cents - floor).groupby(lines).rank(method="first", ascending=False)
+    below_a_cent = (rest - whole).where(rank == 1, 0)
+    below_a_cent = below_a_cent.where(below_a_cent.abs() > 1e-6, 0)
+    parts = (floor + (rank <= whole) + below_a_cent) / 100
+    return spread.assign(amount_eur=amounts.where(~shared, parts.reindex(spread.index))).drop(columns="one")
 
 
 # --- The sums ------------------------------------------------------------------------------------
 
 
-def _grouped(lines: pd.DataFrame, by: list[str], *, trace: bool) -> pd.DataFrame:
-    labelled = lines.assign(**{key: _labelled(lines[key], key) for key in by})
-    if not lines["itemised"].all() and not set(by) - set(_TOTAL_KEYS):
-        last = by[0] if "funder" not in by else "funder"
-        gap = labelled[last].astype(str) + f", {schema.NOT_ITEMISED}"
-        labelled[last] = labelled[last].where(lines["itemised"], gap)
-    counted = labelled["amount_eur"].notna() & labelled["itemised"]
-    groups = labelled.assign(count=counted.astype("int64")).groupby(
-        by, sort=False, dropna=False, observed=True
-    )
-    # pandas sums floats with Kahan's compensation: exact to the cent up to tens of thousands of billions.
-    result = groups.agg(amount_eur=("amount_eur", lambda a: a.sum(min_count=1)), count=("count", "sum"))
-    whole = lines["amount_eur"].sum()
-    result["share"] = result["amount_eur"] / whole if whole else np.nan
-    result["amount_eur"] = result["amount_eur"].round(2)
+def _grouped(lines: pd.DataFrame, by: list[str], apart: list[str], *, trace: bool) -> pd.DataFrame:
+    units, decimals = _whole_units(lines["amount_eur"])
+    lines = lines.assign(units=units, filled=lines["amount_eur"].notna().astype("int64"))
+    groups = lines.groupby([*by, "itemised"], sort=False, dropna=False, observed=True)
+    result = groups[["units", "filled"]].sum().reset_index()
+    added = result.groupby(apart)["units"] if apart else result.groupby(np.zeros(len(result)))["units"]
+    wholes = added.transform("sum")
+    share = (result["units"] / wholes).where(wholes.ne(0) & result["filled"].gt(0))
+    amount = _euros(result["units"], decimals).where(result["filled"] > 0)
+    count = result["filled"].where(result["itemised"], 0)
+    result = result.assign(amount_eur=amount, count=count, share=share)
     if trace:
-        result["funding_ids"] = groups["funding_id"].agg(lambda ids: tuple(ids.dropna()))
-        result["total_id"] = groups["total_id"].agg(lambda ids: next(iter(ids.dropna()), None))
-    result = result.reset_index()
-    return result.iloc[_order(result, by)].reset_index(drop=True)
+        result = result.assign(**_pieces(lines, groups.ngroup(), len(result)))
+    result = _labelled(result, by)
+    order = _order(result, by)
+    return result.iloc[order].drop(columns=["itemised", "units", "filled"]).reset_index(drop=True)
 
 
-def _labelled(values: pd.Series, key: str) -> pd.Series:
-    missing = schema.MISSING_LABELS.get(key, schema.MISSING_LABEL)
-    return values.astype("object").where(values.notna(), missing)
+def _pieces(lines: pd.DataFrame, group: pd.Series, groups: int) -> dict[str, list[Any]]:
+    """For each group, the lines it adds, what each brings, and the stated total it is the rest of."""
+    pieces: dict[str, list[Any]] = {"funding_ids": [], "parts_eur": [], "total_id": []}
+    places = lines.groupby(group.to_numpy()).indices
+    ids, amounts, totals = (
+        lines[name].to_numpy(dtype=object) for name in ("funding_id", "amount_eur", "total_id")
+    )
+    for number in range(groups):
+        own = [place for place in places[number] if pd.notna(ids[place])]
+        pieces["funding_ids"].append(tuple(ids[own]))
+        pieces["parts_eur"].append(tuple(amounts[own]))
+        pieces["total_id"].append(next((one for one in totals[places[number]] if pd.notna(one)), None))
+    return pieces
 
 
-def _order(result: pd.DataFrame, by: list[str]) -> list[int]:
-    """Rows in the order of the document, years in time order, what is missing then « non détaillé » last."""
+def _whole_units(amounts: pd.Series) -> tuple[pd.Series, int]:
+    """The amounts as whole cents, or ten-thousandths or millionths, so that sums are exact; the decimals."""
+    values = amounts.fillna(0).to_numpy(dtype="float64")
+    largest = float(np.abs(values).max(initial=0))
+    for decimals in (2, 4, 6):
+        scaled = values * 10.0**decimals
+        units = np.rint(scaled)
+        if largest * 10**decimals * max(len(values), 1) > 2**62:
+            break
+        if (np.abs(scaled - units) <= 1e-5 + 1e-15 * np.abs(units)).all():
+            return pd.Series(units.astype("int64"), index=amounts.index), decimals
+    return pd.Series(values, index=amounts.index), 0  # pandas adds floats with Kahan's compensation
 
-    def place(row: int) -> tuple[Any, ...]:
-        keys = []
-        for name in by:
-            value = result[name].iat[row]
-            late = 2 if schema.NOT_ITEMISED in str(value) else 1 if value in _MISSING else 0
-            keys.append((late, value if isinstance(value, (int, np.integer)) else first[name][value]))
-        return tuple(keys)
 
-    first = {name: {value: place for place, value in enumerate(result[name].unique())} for name in by}
-    return sorted(range(len(result)), key=place)
+def _euros(units: pd.Series, decimals: int) -> pd.Series:
+    """Whole units as euros, to the cent, halves away from zero."""
+    if decimals == 0:
+        return units.astype("float64").round(2)
+    per_cent = 10 ** (decimals - 2)
+    return np.sign(units) * ((2 * units.abs() + per_cent) // (2 * per_cent)) / 100
+
+
+def _labelled(result: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """The rows with a word where a key is missing; one key at least says « non détaillé » where it is so."""
+    itemised = result["itemised"]
+    labelled = {}
+    for key in by:
+        missing = schema.MISSING_LABELS.get(key, schema.MISSING_LABEL)
+        words = itemised.map({True: missing, False: schema.NOT_ITEMISED})
+        absent = result[key].isna()
+        labelled[key] = result[key].astype("object").where(~absent, words) if absent.any() else result[key]
+    if not itemised.all():
+        silent = ~itemised & ~pd.DataFrame({key: labelled[key].eq(schema.NOT_ITEMISED) for key in by}).any(
+            axis=1
+        )
+        last = "funder" if "funder" in by else by[0]
+        told = labelled[last].astype(str) + f", {schema.NOT_ITEMISED}"
+        labelled[last] = labelled[last].astype("object").where(~silent, told)
+    return result.assign(**labelled)
 
 
 _MISSING = {*schema.MISSING_LABELS.values(), schema.MISSING_LABEL}
+
+
+def _order(result: pd.DataFrame, by: list[str]) -> np.ndarray:
+    """Rows in the order of the document, years in time order, what is missing then « non détaillé » last."""
+    levels: list[np.ndarray] = []
+    for key in by:
+        values = result[key]
+        place = pd.Series(pd.factorize(values)[0], index=values.index)
+        if key == "stage":
+            place = values.astype("str").str.split(",").str[0].map(schema.STAGES.index)
+        if key == "year":
+            place = pd.to_numeric(values.astype("str").str[:4], errors="coerce").fillna(0)
+        late = values.isin(_MISSING) + 2 * values.astype("str").str.contains(schema.NOT_ITEMISED, regex=False)
+        levels += [late.to_numpy(), place.to_numpy()]
+    return np.lexsort(levels[::-1]) if levels else np.arange(len(result))
