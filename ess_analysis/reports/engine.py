@@ -82,7 +82,7 @@ class Zygote:
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "ess_analysis.reports.zygote"],
+            [sys.executable, "-Xfrozen_modules=off", "-m", "ess_analysis.reports.zygote"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )

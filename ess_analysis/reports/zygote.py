@@ -20,7 +20,13 @@ from typing import Any
 PRELOADED = (
     "ipykernel.kernelapp",
     "ipykernel.ipkernel",
+    "ipykernel.debugger",
     "IPython.core.completer",
+    "IPython.core.completerlib",
+    "IPython.core.debugger",
+    "IPython.core.oinspect",
+    "IPython.extensions.storemagic",
+    "IPython.utils.wildcard",
     "matplotlib.figure",
     "matplotlib_inline.backend_inline",
     "lxml.html",
@@ -30,6 +36,9 @@ PRELOADED = (
     "pyarrow",
     "pyarrow.compute",
     "python_calamine",
+    "sqlite3",
+    "tornado.platform.asyncio",
+    "tornado.queues",
     "zmq",
 )
 
