@@ -8,14 +8,16 @@ Reading is general code; what is particular to a file is here.
 from __future__ import annotations
 
 import hashlib
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ess_analysis import schema
 from ess_analysis.errors import DataError
+from ess_analysis.french import nfc
 
 RECORD_ROLES = frozenset(
     {"axis", "number", "title", "description", "partners", "legal_status", "strand", "programme"}
@@ -40,6 +42,7 @@ class ColumnRead:
     part_of: str = ""
     also: str = ""  # a second role for the same words (the towns named are also the recipient)
     unit: float = 1.0  # 1000 when the column is written in thousands of euros
+    strip: str = ""  # words that every cell of the column may carry around its amount
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,8 @@ class TableRead:
     totals: tuple[TotalRead, ...] = ()
     skip_rows: tuple[str, ...] = ()  # labels of rows that are not data
     no_amount: tuple[str, ...] = ()  # texts of an amount column that say there is no amount
+    doubts: str = "stop"  # a cell that cannot be read: "stop", or "report" it among the findings
+    section_rows: str = ""  # "axis": a row with one filled cell alone gives the axis of the rows below
 
     def column(self, header: str) -> ColumnRead | None:
         """How the column under `header` is read; None when the sheet does not say."""
@@ -99,6 +104,7 @@ class SourceSheet:
     currency: str = "EUR"
     encoding: str = ""
     delimiter: str = ""
+    decimal: str = ""  # the decimal sign, where « 1.234 » could be read in two ways
     note: str = ""
     names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # column → written → kept
     tables: tuple[TableRead, ...] = ()
@@ -109,17 +115,60 @@ class SourceSheet:
         return self.names.get(column, {}).get(written, written)
 
 
+_TOP_KEYS = {"file", "names", "table"}
 _FILE_KEYS = {
     "path", "sha256", "title", "producer", "date", "licence", "reliability", "currency", "encoding",
-    "delimiter", "note",
+    "delimiter", "decimal", "note",
 }  # fmt: skip
 _FILE_REQUIRED = ("path", "sha256", "title", "producer", "date", "licence", "reliability")
 _TABLE_KEYS = {
     "id", "title", "sheet", "header", "last_row", "record_kind", "programme", "funder", "recipient", "stage",
     "kind", "year", "period", "part_of", "columns", "ignored", "total", "skip_rows", "no_amount",
+    "doubts", "section_rows",
 }  # fmt: skip
-_COLUMN_KEYS = {"role", "also", "funder", "operator", "stage", "kind", "year", "part_of", "unit"}
+_COLUMN_KEYS = {"role", "also", "funder", "operator", "stage", "kind", "year", "part_of", "unit", "strip"}
 _TOTAL_KEYS = {"row", "cell", "counts", "covers"}
+OUTSIDE = "hors référence"  # [names.place]: the names written under it are no commune of the reference
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _pair(value: object) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(map(_whole, value)) and value[0] <= value[1]
+
+
+def _texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)
+
+
+# The form of each value; a key that is not here is a text.
+_FORMS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "date": (lambda value: value is not None, "une date"),
+    "header": (lambda value: (_whole(value) and value > 0) or _pair(value), "une ligne (3) ou deux ([3, 4])"),
+    "last_row": (_whole, "un numéro de ligne"),
+    "year": (_whole, "une année, sans guillemets"),
+    "period": (_pair, "deux années : [2012, 2013]"),
+    "no_amount": (_texts, 'une liste de textes : ["Moyens humains"]'),
+    "skip_rows": (_texts, 'une liste de textes : ["Sous-total"]'),
+    "unit": (lambda value: isinstance(value, (int, float)) and value > 0, "un nombre : 1000 pour des k€"),
+    "columns": (lambda value: isinstance(value, dict), "un tableau [table.columns]"),
+    "ignored": (
+        lambda value: (
+            isinstance(value, dict) and all(isinstance(said, str) and said for said in value.values())
+        ),
+        '"en-tête" = "raison", pour chacun',
+    ),
+    "total": (lambda value: isinstance(value, list), "un ou des [[table.total]]"),
+    "cell": (lambda value: bool(re.fullmatch(r"[A-Z]{1,3}[1-9]\d*", str(value))), "une adresse : A9"),
+    "sha256": (lambda value: bool(re.fullmatch(r"[0-9a-f]{64}", str(value))), "64 chiffres hexadécimaux"),
+    "decimal": (lambda value: value in ("", ",", "."), "« , » ou « . »"),
+    "delimiter": (lambda value: isinstance(value, str) and len(value) <= 1, "un seul caractère"),
+    "doubts": (lambda value: value in ("stop", "report"), "« stop » ou « report »"),
+    "section_rows": (lambda value: value in ("", "axis"), "« axis »"),
+}
+_TEXT: tuple[Callable[[Any], bool], str] = (lambda value: isinstance(value, str), "un texte entre guillemets")
 
 
 def read_source_sheet(toml: Path) -> SourceSheet:
@@ -130,12 +179,14 @@ def read_source_sheet(toml: Path) -> SourceSheet:
     try:
         content = tomllib.loads(toml.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        headings = re.findall(r"^\[+(\w+)", toml.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
+        unknown = [f"[{heading}]" for heading in dict.fromkeys(headings) if heading not in _TOP_KEYS]
         raise DataError(
             f"Fiche source illisible : {toml}.",
-            seen=[str(error)],
+            seen=[str(error), *unknown],
             todo="corrigez la ligne indiquée ; un texte s'écrit entre guillemets.",
         ) from error
-    _known(toml, "la fiche", content, {"file", "names", "table"})
+    _known(toml, "la fiche", content, _TOP_KEYS)
     about = content.get("file", {})
     _known(toml, "[file]", about, _FILE_KEYS)
     missing = [key for key in _FILE_REQUIRED if key not in about]
@@ -143,24 +194,47 @@ def read_source_sheet(toml: Path) -> SourceSheet:
         raise DataError(
             f"Fiche source incomplète : {toml}, [file].", seen=missing, todo="ajoutez ces lignes à [file]."
         )
-    names = {
-        column: {variant: kept for kept, variants in groups.items() for variant in variants}
-        for column, groups in content.get("names", {}).items()
-    }
+    if Path(about["path"]).name != about["path"]:
+        raise DataError(
+            f"Fiche source : {toml}, [file].",
+            seen=[f"path = {about['path']}"],
+            todo="placez le fichier à côté de sa fiche, et écrivez son nom seul.",
+        )
     return SourceSheet(
         **{key: value for key, value in about.items() if key not in {"path", "date"}},
         path=toml.parent / about["path"],
         date=str(about["date"]),
-        names=names,
+        names=_names(toml, content.get("names", {})),
         tables=tuple(_table(toml, table) for table in content.get("table", [])),
         toml=toml,
     )
 
 
+def _names(toml: Path, groups: Any) -> dict[str, dict[str, str]]:
+    """For each column, the name kept for each variant; a variant of two names is a DataError."""
+    names: dict[str, dict[str, str]] = {}
+    for column, kept_names in groups.items():
+        found = names.setdefault(column, {})
+        for kept, variants in kept_names.items() if isinstance(kept_names, dict) else [("", None)]:
+            if not _texts(variants) or _taken(variants, found):
+                raise DataError(
+                    f"Fiche source : {toml}, [names.{column}].",
+                    seen=[f"{kept} = {variants}"],
+                    todo='écrivez "nom retenu" = ["variante", …] ; une variante n’a qu’un nom retenu.',
+                )
+            found |= dict.fromkeys(map(nfc, variants), kept)
+    return names
+
+
+def _taken(variants: list[str], found: Mapping[str, str]) -> bool:
+    """Whether one of the variants already stands for a name."""
+    return any(nfc(variant) in found for variant in variants)
+
+
 def _table(toml: Path, content: Mapping[str, Any]) -> TableRead:
     where = f"[[table]] {content.get('id', '?')}"
     _known(toml, where, content, _TABLE_KEYS)
-    if "id" not in content or not content.get("columns"):
+    if "id" not in content or not content["id"] or not content.get("columns"):
         raise DataError(
             f"Fiche source incomplète : {toml}, {where}.",
             seen=sorted(content),
@@ -220,6 +294,16 @@ def _known(toml: Path, where: str, content: Mapping[str, Any], allowed: set[str]
             seen=unknown,
             todo=f"corrigez la faute de frappe ; mots admis : {', '.join(sorted(allowed))}.",
         )
+    if allowed == _TOP_KEYS:
+        return
+    for key, value in content.items():
+        right, form = _FORMS.get(key, _TEXT)
+        if not right(value):
+            raise DataError(
+                f"Fiche source : valeur mal écrite pour {key} dans {toml}, {where}.",
+                seen=[value],
+                todo=f"écrivez {form}.",
+            )
 
 
 def _among(toml: Path, where: str, key: str, word: str, allowed: Any) -> None:
