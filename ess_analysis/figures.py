@@ -19,6 +19,7 @@ import pandas as pd
 from ess_analysis import french, schema, sentences
 from ess_analysis.display import Column, DisplayTable, Figure, Number, Text
 from ess_analysis.tables import display_table
+from ess_analysis.traces import total_trace
 
 COLOURS = ("#12436D", "#28A197", "#801650", "#F46A25")
 INK, QUIET, MUTED, PAPER = "#1d1d1d", "#595959", "#75869b", "#ffffff"
@@ -86,7 +87,14 @@ def nameless(label: object) -> bool:
 
 
 def stacked_bars(
-    frame: pd.DataFrame, rows: str, series: str, *, title: Text, alt: str, **around: Any
+    frame: pd.DataFrame,
+    rows: str,
+    series: str,
+    *,
+    title: Text,
+    alt: str,
+    in_order: bool = False,
+    **around: Any,
 ) -> Figure:
     """One bar for each value of `rows`, cut by `series`: what each funder brings to each axis.
 
@@ -94,6 +102,8 @@ def stacked_bars(
     look (three, then « autres »); « non ventilé », « non détaillé » are hatched. `around`: reading, source.
     """
     whole = _crossed(frame, rows, series)
+    if in_order:
+        whole = whole.sort_index(key=lambda names: names.astype(str))
     drawn = _folded(_folded(whole, FOLD, FOLD - 1).T, 4, 3).T
     named = [name for name in drawn.columns if not nameless(name)]
     style = {name: REST if name.endswith(_OTHERS) else place for place, name in enumerate(named)}
@@ -107,9 +117,9 @@ def stacked_bars(
         for row, amounts in drawn.iterrows()
     ]
     legend: dict[int | str, str] = {look: name for name, look in style.items()}
-    nameless = [_kind(name) for name in (*drawn.index, *drawn.columns) if nameless(name)]
-    if nameless:
-        legend[MISSING] = french.listing(dict.fromkeys(nameless), "ou")
+    missing = [_kind(name) for name in (*drawn.index, *drawn.columns) if nameless(name)]
+    if missing:
+        legend[MISSING] = french.listing(dict.fromkeys(missing), "ou")
     svg = bars_svg(bars, alt=alt, legend=legend if len(legend) > 1 else {})
     return Figure(title, svg, alt, _crossed_table(frame, whole, rows, series, title), **around)
 
@@ -123,24 +133,27 @@ def ranked_bars(
     written: str = "amount_eur",
     aside: tuple[str, str] | None = None,
     leader: bool = True,
+    accent: str | None = None,
     labels: Mapping[str, str] | None = None,
     **around: Any,
 ) -> Figure:
-    """One bar for each name, the greatest first and (`leader`) alone in colour.
+    """One bar for each name, the greatest first; the `accent` (by default the `leader`) alone in colour.
 
     `frame`: `name`, amount_eur and any columns for the data table. `written` is the column whose value
-    is written beside the bar. `aside` is a second column of amounts and its meaning (« non daté »), drawn hatched.
+    is written beside the bar. `aside` is a second column of amounts and its meaning (« non daté »), hatched.
     """
     second, meaning = aside or ("", "")
     amounts = frame[["amount_eur", *([second] if second else [])]].fillna(0.0)
     ordered = frame.loc[_order(frame[name], amounts.sum(axis=1))]
     drawn = _folded(amounts.loc[ordered.index].set_axis(ordered[name].astype(str)), FOLD, FOLD - 1)
-    values = dict(zip(frame[name].astype(str), frame[written], strict=True))
+    values = dict(zip(frame[name].astype(str), frame[written].fillna(0.0), strict=True))
     rest = ordered[~ordered[name].astype(str).isin(drawn.index)]
     bars = []
     for place, (label, row) in enumerate(drawn.iterrows()):
-        look: int | str = MISSING if nameless(label) else 0 if place == 0 or not leader else REST
+        first = place == 0 if accent is None else label == accent
+        look: int | str = MISSING if nameless(label) else 0 if first or not leader else REST
         value = values.get(str(label), _sum(rest[written]))
+        value += row[second] if second and written == "amount_eur" else 0
         text = str(sentences.share(value)) if written == "share" else french.euros(value)
         parts = [(row["amount_eur"], look), *([(row[second], MISSING)] if second else [])]
         bars.append(Bar(str(label), text, tuple(parts)))
@@ -236,7 +249,7 @@ def _folded(wide: pd.DataFrame, most: int, keep: int) -> pd.DataFrame:
 def _crossed_table(
     frame: pd.DataFrame, whole: pd.DataFrame, rows: str, series: str, title: Text
 ) -> DisplayTable:
-    """The data of stacked bars: a column for each series and a total; past six series, a row for each pair."""
+    """The data of stacked bars: one column a series and a total; past six series, one row a pair."""
     if len(whole.columns) > 6:
         ordered = frame.sort_values([rows, "amount_eur"], ascending=[True, False])
         return display_table(ordered, title)
@@ -261,7 +274,7 @@ def _number(value: float, traces: Sequence[object]) -> str | Number:
         return french.NOTHING
     if len(known) < 2:
         return sentences.amount(value, known[0] if known else None)
-    return sentences.amount(value, sentences.sum_of(known))
+    return sentences.amount(value, total_trace(known))
 
 
 def bars_svg(

@@ -1,12 +1,12 @@
 """The French sentences of the reports: computed text whose numbers keep where they come from.
 
-The functions below are pure: numbers and names in, a sentence
-out, with its plurals, its « aucun », its elisions. No name from the data ever needs an article.
+The functions below are pure: numbers and names in, a sentence out, with its plurals, its « aucun », its
+elisions. They are written so that no name from the data needs an article.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from string import Formatter
 from typing import Any
 
@@ -67,11 +67,6 @@ def share(value: float, trace: Trace | None = None, decimals: int = 0) -> Number
     return Number(french.percent(value, decimals), trace)
 
 
-def sum_of(traces: Sequence[Trace]) -> Trace:
-    """The trace of a sum of numbers that are themselves traced."""
-    return {"op": "sum", "unit": "EUR", "words": f"somme de {len(traces)} montants", "of": list(traces)}
-
-
 def count(
     value: int, noun: str, plural: str | None = None, *, feminine: bool = False, trace: Trace | None = None
 ) -> Sentence:
@@ -94,9 +89,19 @@ def worded(value: float, stage: str, trace: Trace | None = None) -> Sentence:
 # greatest amount first; `missing` marks the rows « non ventilé », « non détaillé »…, which lead nothing.
 
 
+def headline(frame: pd.DataFrame, when: str) -> Sentence:
+    """The amounts by stage as a title: « En 2013 : 140 € prévus, 73 € accordés »."""
+    amounts = [
+        worded(row["amount_eur"], row["stage"], row["trace"]) for row in frame.to_dict(orient="records")
+    ]
+    return said("{when} : {amounts}", when=french.sentence_case(when), amounts=listed(amounts))
+
+
 def stages(frame: pd.DataFrame, when: str) -> Sentence:
     """How much at each stage, and why they are not added: « En 2013, 140 € prévus et 73 € accordés. »"""
-    amounts = [worded(row.amount_eur, row.stage, row.trace) for row in frame.itertuples()]
+    amounts = [
+        worded(row["amount_eur"], row["stage"], row["trace"]) for row in frame.to_dict(orient="records")
+    ]
     told = said("{when}, {amounts}.", when=french.sentence_case(when), amounts=listed(amounts))
     if len(amounts) < 2:
         return told
@@ -120,77 +125,124 @@ def leader(frame: pd.DataFrame, noun: str, whole: str, *, feminine: bool = False
         "first": "Première" if feminine else "Premier",
     }
     if len(frame) == 1:
-        return said("{one} {noun} {whole} : {name}, {amount}.", **values)
+        return said("{one} {noun} pour les {whole} : {name}, {amount}.", **values)
     if len(top) > 3:
-        return said("Aucun {noun} ne se détache {whole} : les plus hauts montants sont égaux.", **values)
+        values["none"] = "Aucune" if feminine else "Aucun"
+        return said(
+            "{none} {noun} ne se détache pour les {whole} : les plus hauts montants sont égaux.", **values
+        )
     if len(top) > 1:
         values |= {"nouns": french.plural(2, noun), "names": french.listing(top["name"])}
-        return said("Premiers {nouns} {whole}, à égalité : {names}, {amount} et {share} chacun.", **values)
-    return said("{first} {noun} {whole} : {name}, {amount}, soit {share}.", **values)
+        values["each"] = "chacune" if feminine else "chacun"
+        values["firsts"] = "Premières" if feminine else "Premiers"
+        return said(
+            "{firsts} {nouns} des {whole}, à égalité : {names}, {amount} et {share} {each}.", **values
+        )
+    return said("{first} {noun} des {whole} : {name}, {amount}, soit {share}.", **values)
 
 
-def concentration(frame: pd.DataFrame, noun: str, whole: str, top: int, trace: Trace | None) -> Sentence:
-    """How few hold how much: « Les 10 premiers bénéficiaires, sur 388, en reçoivent 62 %. »
+def concentration(frame: pd.DataFrame, noun: str, whole: str, top: int, trace: Trace) -> Sentence:
+    """How few hold how much: « Les 10 premiers bénéficiaires, sur 388, reçoivent 62 % des montants accordés. »
 
-    `trace` is the share of the `top` first together.
+    With `top` names or fewer, the part of the first. `trace` is the share of the `top` first together.
     """
     known = frame[~frame["missing"]]
-    if len(known) <= top:
+    if known.empty:
         return SILENCE
-    held = share(known["share"].iloc[:top].sum(), trace)
-    return said(
-        "Les {top} premiers {nouns}, sur {all}, en reçoivent {share}.",
-        top=str(top),
-        nouns=french.plural(top, noun),
-        all=Number(french.number(len(known))),
-        share=held,
-        whole=whole,
-    )
-
-
-def not_itemised(stated: Number, gap: float, gap_number: Number, whole: str) -> Sentence:
-    """What the document announces against its lines: the gap, or that there is none."""
-    if not gap:
-        return said("Les lignes retrouvent le total annoncé {whole}, {stated}.", whole=whole, stated=stated)
-    if gap > 0:
+    if len(known) > top:
         return said(
-            "Sur {stated} annoncés {whole}, {gap} ne sont détaillés par aucune ligne.",
-            stated=stated,
+            "Les {top} premiers {nouns}, sur {all}, reçoivent {share} des {whole}.",
+            top=str(top),
+            nouns=french.plural(top, noun),
+            all=french.number(len(known)),
+            share=share(trace["value"], trace),
             whole=whole,
-            gap=gap_number,
+        )
+    first = known.iloc[0]
+    held = share(first["share"], first["share_trace"])
+    if len(known) == 1:
+        return said("Un seul {noun} pour les {whole} : {name}.", noun=noun, whole=whole, name=first["name"])
+    return said("{name} reçoit {share} des {whole}.", name=first["name"], share=held, whole=whole)
+
+
+def not_itemised(gap: Number, parts: Sequence[Sentence]) -> Sentence:
+    """What announced totals hold beyond their lines, and whose it is."""
+    if len(parts) < 2:
+        return said("{gap} annoncés ne sont détaillés par aucune ligne.", gap=gap)
+    return said("{gap} annoncés ne sont détaillés par aucune ligne : {parts}.", gap=gap, parts=listed(parts))
+
+
+def worst_gap(name: str, gap: float, trace: Trace) -> Sentence:
+    """The widest gap between an announced total and its lines, or that there is none."""
+    if not gap:
+        return said("Les lignes retrouvent tous les totaux annoncés")
+    template = (
+        "{name} : {gap} ne sont détaillés par aucune ligne"
+        if gap > 0
+        else "{name} : {gap} de trop dans les lignes"
+    )
+    return said(template, name=name, gap=amount(abs(gap), trace))
+
+
+def envelope(readings: Sequence[Mapping[str, Any]]) -> Sentence:
+    """How much of an envelope is used under each reading: « Si 110 000 € valent par an, 78 % sont accordés »."""
+    first = readings[0]
+    rest = [
+        said("{reading}, {share}", reading=row["reading"], share=share(row["share"], row["share_trace"]))
+        for row in readings[1:]
+    ]
+    told = said(
+        "Si l'enveloppe de {one} vaut {reading}, {share} en sont accordés",
+        one=amount(first["one_trace"]["value"], first["one_trace"]),
+        reading=first["reading"],
+        share=share(first["share"], first["share_trace"]),
+    )
+    return joined([told, *rest], " ; ") if rest else told
+
+
+def envelope_kept(reading: Mapping[str, Any]) -> Sentence:
+    """Whether the envelope is kept, under the reading followed."""
+    held = share(reading["share"], reading["share_trace"])
+    if reading["share"] <= 1:
+        return said(
+            "Lue {reading}, l'enveloppe est tenue : {share} en sont accordés",
+            reading=reading["reading"],
+            share=held,
         )
     return said(
-        "Les lignes dépassent de {gap} le total annoncé {whole}, {stated}.",
-        gap=gap_number,
-        stated=stated,
-        whole=whole,
+        "Lue {reading}, l'enveloppe est dépassée : {share} en sont accordés",
+        reading=reading["reading"],
+        share=held,
     )
 
 
-def undated(value: float, stage: str, trace: Trace | None = None) -> Sentence:
+def undated(amounts: Sequence[Sentence], singular: bool = False) -> Sentence:
     """The amounts that no year can claim: « 25 663 € accordés ne portent pas d'année »."""
-    if not value:
+    if not amounts:
         return SILENCE
-    verb = "ne porte pas d'année" if abs(value) < 2 else "ne portent pas d'année"
-    return said("{money} " + verb + " : montrés à part.", money=worded(value, stage, trace))
+    verb = "ne porte pas d'année" if singular else "ne portent pas d'année"
+    return said("{amounts} " + verb + " : aucune année ne les compte.", amounts=listed(amounts))
 
 
-def nothing_dated(when: str, dated_years: Sequence[int]) -> Sentence:
-    """Why a report has nothing to show: no amount carries its year; which years do."""
-    told = said(
+def nothing_dated(when: str) -> Sentence:
+    """Why a report has nothing to show: no amount carries its year. A silence of the data, not a zero."""
+    return said(
         "Aucun montant n'est daté {when} dans les données : ce n'est pas zéro, c'est un silence.", when=when
     )
-    if not dated_years:
-        return said("{told} Aucun montant ne porte d'année.", told=told)
-    years = listed([str(year) for year in dated_years])
-    one = "La seule année datée est {years}." if len(dated_years) == 1 else "Les années datées sont {years}."
-    return said("{told} " + one, told=told, years=years)
+
+
+def dated_years(years: Sequence[int]) -> Sentence:
+    """Which years carry amounts."""
+    if not years:
+        return said("Aucun montant des données ne porte d'année.")
+    one = "La seule année datée est {years}." if len(years) == 1 else "Les années datées sont {years}."
+    return said(one, years=listed([str(year) for year in years]))
 
 
 def when(first_year: int | None, last_year: int | None = None) -> str:
-    """The period in a sentence: « en 2013 », « de 2011 à 2014 », « sur toutes les années »."""
+    """The period in a sentence: « en 2013 », « de 2011 à 2014 », « toutes années confondues »."""
     if first_year is None:
-        return "sur toutes les années"
+        return "toutes années confondues"
     if last_year is None or last_year == first_year:
         return f"en {first_year}"
     return f"de {first_year} à {last_year}"

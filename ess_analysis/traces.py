@@ -92,6 +92,19 @@ def amount_trace(funding_ids: Sequence[str], tables: Tables) -> Trace:
     }
 
 
+def delivery_trace(lines: pd.DataFrame, tables: Tables) -> Trace:
+    """The trace of the sum of these delivery lines."""
+    filled = lines[lines["amount_eur"].notna()]
+    cells = [_cell(tables, row, "") for row in filled.to_dict(orient="records")]
+    return {
+        "op": "sum",
+        "unit": "EUR",
+        "value": round(float(filled["amount_eur"].sum()), 2),
+        "words": _sum_words([str(row) for row in lines["cell"]], len(lines) - len(filled)),
+        "cells": cells,
+    }
+
+
 def stated_trace(total_id: str, tables: Tables) -> Trace:
     """The trace of a total that the document announces."""
     row = tables.stated_totals.set_index("total_id").loc[total_id]

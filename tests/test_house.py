@@ -32,6 +32,7 @@ ORDER = [
     "sentences",
     "tables",
     "figures",
+    "about",
     "answers",
     "terminal",
     "scenarios",

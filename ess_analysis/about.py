@@ -1,0 +1,351 @@
+"""What a report is about, and the traced tables its answers are made of.
+
+`about(tables, year=2013)` holds the tables and what is asked; the functions below give frames with a `trace`
+beside each number. Amounts of one stage at a time, in money only: loans and gifts in kind are told apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from ess_analysis import figures, schema, sentences, territories
+from ess_analysis.breakdowns import breakdown, consolidated
+from ess_analysis.checks import check
+from ess_analysis.traces import (
+    Trace,
+    amount_trace,
+    count_of,
+    delivery_trace,
+    difference_of,
+    share_of,
+    stated_trace,
+    total_trace,
+    traced,
+)
+
+if TYPE_CHECKING:
+    from ess_analysis.load import Tables
+
+LATEST_FIRST = tuple(reversed(schema.STAGES))
+STRONGEST = 10  # the recipients whose share is told, where there are more
+
+
+@dataclass(frozen=True)
+class About:
+    """What a report is about: the tables, the years, the territory or the funder; and what follows from them."""
+
+    tables: Tables
+    first_year: int | None = None
+    last_year: int | None = None
+    territory: str | None = None
+    funder: str | None = None
+
+    @property
+    def years(self) -> list[int] | None:
+        """The years asked; None for all of them, undated amounts included."""
+        if self.first_year is None:
+            return None
+        return list(range(self.first_year, (self.last_year or self.first_year) + 1))
+
+    @property
+    def when(self) -> str:
+        """The period in a sentence: « en 2013 »."""
+        return sentences.when(self.first_year, self.last_year)
+
+    @property
+    def of_when(self) -> str:
+        """The period of a date: « de 2013 »."""
+        return self.when.replace("en ", "de ", 1)
+
+    @property
+    def everywhere(self) -> About:
+        """The same years, for every territory and funder."""
+        return replace(self, territory=None, funder=None)
+
+    @property
+    def always(self) -> About:
+        """The same territory or funder, over all years."""
+        return replace(self, first_year=None, last_year=None)
+
+    @cached_property
+    def lines(self) -> pd.DataFrame:
+        """The amounts in money of this territory and funder, whatever their year."""
+        lines = self.tables.funding
+        lines = lines[lines["amount_eur"].notna() & lines["kind"].eq("cash")]
+        if self.funder is not None:
+            lines = lines[lines["funder"] == self.funder]
+        if self.territory is not None:
+            places = self.tables.places
+            there = places.loc[places["territory"] == self.territory, "record_id"]
+            lines = lines[lines["record_id"].isin(there)]
+        return lines
+
+    @cached_property
+    def dated(self) -> pd.DataFrame:
+        """The lines of the years asked; all the lines where no year is asked."""
+        return self.lines if self.years is None else self.lines[self.lines["year"].isin(self.years)]
+
+    @cached_property
+    def undated(self) -> pd.DataFrame:
+        """The lines that carry no year."""
+        return self.lines[self.lines["year"].isna()]
+
+    @cached_property
+    def record_ids(self) -> set[str]:
+        """The records of the years asked, those without a year and, for a whole report, those without an amount."""
+        found = {*self.dated["record_id"], *self.undated["record_id"]}
+        if self.funder is None and self.territory is None:
+            paid = self.tables.funding.dropna(subset=["amount_eur"])["record_id"]
+            found |= set(self.tables.records["record_id"]) - set(paid)
+        return found
+
+    @cached_property
+    def findings(self) -> pd.DataFrame:
+        """What the checks found in the tables."""
+        return check(self.tables)
+
+    @cached_property
+    def _made(self) -> dict[tuple[Any, ...], pd.DataFrame]:
+        return {}  # the breakdowns already made for this report
+
+    def _filters(self, undated: bool) -> dict[str, Any]:
+        years: Any = None
+        if self.years is not None:
+            years = sorted(int(year) for year in self.dated["year"].unique())
+            years += [schema.MISSING_LABELS["year"]] if undated and len(self.undated) else []
+        asked = {"territory": self.territory, "funder": self.funder, "year": years}
+        return {name: value for name, value in asked.items() if value is not None}
+
+    def by(self, *columns: str, stage: str, undated: bool = False) -> pd.DataFrame:
+        """The amounts of one stage by these columns, traced: those of the years asked, or those without one."""
+        asked = (*columns, stage, undated)
+        if asked not in self._made:
+            lines = self.undated if undated else self.dated
+            if lines["stage"].ne(stage).all():
+                names = [*columns, "amount_eur", "count", "share", "trace", "share_trace"]
+                self._made[asked] = pd.DataFrame(columns=names)
+            else:
+                only = self._filters(False) | ({"year": schema.MISSING_LABELS["year"]} if undated else {})
+                made = breakdown(self.tables, list(columns), stage=stage, kind="cash", trace=True, **only)
+                self._made[asked] = traced(made.dropna(subset=["amount_eur"]), self.tables)
+        return self._made[asked]
+
+    def once(self, *columns: str) -> pd.DataFrame:
+        """Each euro counted once, by these columns, traced; what carries no year stays, in a row of its own."""
+        only = self._filters("year" in columns)
+        made = consolidated(self.tables, list(columns), trace=True, **only)
+        return traced(made.dropna(subset=["amount_eur"]), self.tables)
+
+    def stage_that_tells(self, column: str) -> str | None:
+        """The stage whose amounts best say `column`: most money with it; the latest stage on a tie."""
+        lines = self.dated
+        if column in ("territory", "commune"):
+            told = lines["record_id"].isin(self.tables.places.dropna(subset=[column])["record_id"])
+        else:
+            told = lines[column].notna()
+        sums = lines[told].groupby("stage")["amount_eur"].sum()
+        return max(sums.index, key=lambda stage: (sums[stage], -LATEST_FIRST.index(stage)), default=None)
+
+
+def about(
+    tables: Tables,
+    *,
+    year: int | None = None,
+    first_year: int | None = None,
+    last_year: int | None = None,
+    territory: str | None = None,
+    funder: str | None = None,
+) -> About:
+    """What the report is about: one year, or a period, or a territory, or a funder, or everything."""
+    return About(tables, first_year if year is None else year, last_year, territory, funder)
+
+
+# --- Frames of traced numbers ------------------------------------------------------------------------
+
+
+def ranked(frame: pd.DataFrame, column: str) -> pd.DataFrame:
+    """The sums by `column`, the greatest first, what has no name last.
+
+    Columns: name, amount_eur, share (of the whole frame), trace, share_trace, missing.
+    """
+    rows: list[dict[str, Any]] = []
+    for name, lines in frame.groupby(column, sort=False):
+        trace = lines["trace"].iloc[0] if len(lines) == 1 else total_trace(lines["trace"])
+        rows.append(
+            {
+                "name": str(name),
+                "amount_eur": trace["value"],
+                "trace": trace,
+                "missing": figures.nameless(name),
+            }
+        )
+    whole = total_trace([row["trace"] for row in rows])
+    for row in rows:
+        row["share_trace"] = share_of(row["trace"], whole)
+        row["share"] = row["share_trace"]["value"]
+    found = pd.DataFrame(rows, columns=["name", "amount_eur", "share", "trace", "share_trace", "missing"])
+    return found.sort_values(
+        ["missing", "amount_eur"], ascending=[True, False], kind="stable", ignore_index=True
+    )
+
+
+def stage_sums(asked: About, undated: bool = False) -> pd.DataFrame:
+    """stage, amount_eur, trace: what each stage adds up to, latest first, with what totals hold beyond lines."""
+    rows = []
+    for stage in LATEST_FIRST:
+        frame = asked.by("funder", stage=stage, undated=undated)
+        if len(frame):
+            trace = total_trace(frame["trace"])
+            rows.append({"stage": stage, "amount_eur": trace["value"], "trace": trace})
+    return pd.DataFrame(rows, columns=["stage", "amount_eur", "trace"])
+
+
+def funders(asked: About, stage: str) -> pd.DataFrame:
+    """As `ranked`: the funders of a stage, each with what its stated total holds beyond its lines."""
+    frame = asked.by("funder", stage=stage)
+    whose = frame["funder"].astype(str).str.removesuffix(f", {schema.NOT_ITEMISED}")
+    return ranked(frame.assign(funder=whose), "funder")
+
+
+def not_itemised(asked: About) -> pd.DataFrame:
+    """funder, amount_eur, trace: what stated totals hold beyond their lines."""
+    frames = [asked.by("funder", stage=stage) for stage in LATEST_FIRST]
+    frame = pd.concat(frames, ignore_index=True)
+    frame = frame[frame["funder"].astype(str).str.contains(schema.NOT_ITEMISED)]
+    return frame.assign(funder=frame["funder"].astype(str).str.removesuffix(f", {schema.NOT_ITEMISED}"))
+
+
+def strongest(frame: pd.DataFrame) -> Trace:
+    """The trace of the share of the STRONGEST first names of a `ranked` frame, together."""
+    named = frame.loc[~frame["missing"], "trace"]
+    return share_of(total_trace(named.iloc[:STRONGEST]), total_trace(frame["trace"]))
+
+
+_READINGS = {
+    "annual": {"label": "par an", "years": 1},
+    "whole": {"label": "pour toute la période", "years": 1000},
+}  # where none is declared beside the data
+
+
+def envelope_readings(asked: About) -> pd.DataFrame:
+    """What was awarded from each envelope that awards detail, under each reading of the years it covers.
+
+    Columns: title, reading, amount_eur (awarded), envelope_eur (available over the years of the awards), share,
+    each with its trace; one_trace (the envelope as written); default (the reading followed).
+    """
+    lines = asked.always.lines
+    declared = (asked.tables.readings or {}).get("envelope", {})
+    rows = []
+    for envelope in lines[lines["stage"].eq("allocated")].to_dict(orient="records"):
+        awards = lines[lines["part_of"].eq(envelope["funding_id"]) & lines["stage"].eq("awarded")]
+        if awards.empty:
+            continue
+        used = amount_trace(awards["funding_id"].tolist(), asked.tables)
+        one = amount_trace([envelope["funding_id"]], asked.tables)
+        years = awards["year"].dropna()
+        span = int(years.max() - years.min()) + 1 if len(years) else 1
+        for name, choice in declared.get("choices", _READINGS).items():
+            times = -(-span // int(choice["years"]))  # whole envelopes over the years of the awards
+            there = one if times == 1 else total_trace([one] * times)
+            part = share_of(used, there)
+            rows.append(
+                {
+                    "title": envelope["title"],
+                    "reading": choice["label"],
+                    "amount_eur": used["value"],
+                    "envelope_eur": there["value"],
+                    "share": part["value"],
+                    "trace": used,
+                    "envelope_eur_trace": there,
+                    "share_trace": part,
+                    "one_trace": one,
+                    "default": name == declared.get("default", "annual"),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def stated_against_lines(asked: About) -> pd.DataFrame:
+    """Each total announced for these years against its lines: name, amount_eur, gap_eur, stated_eur, traces."""
+    tables = asked.tables
+    totals = tables.stated_totals.dropna(subset=["amount_eur"])
+    if asked.years is not None:
+        totals = totals[totals["year"].isin(asked.years)]
+    totals = totals.drop_duplicates(["table_id", "measure", "funder", "operator", "amount_eur"], keep="last")
+    table_of = tables.records.set_index("record_id")["table_id"]
+    rows = []
+    for total in totals.to_dict(orient="records"):
+        delivered = total["measure"] == "delivery"
+        lines = tables.delivery if delivered else tables.funding
+        lines = lines[lines["record_id"].map(table_of).eq(total["table_id"])]
+        for key in ("operator",) if delivered else ("funder", "year"):
+            if pd.notna(total[key]):
+                lines = lines[lines[key].eq(total[key]).fillna(False)]
+        found = (
+            delivery_trace(lines, tables) if delivered else amount_trace(list(lines["funding_id"]), tables)
+        )
+        stated = stated_trace(total["total_id"], tables)
+        gap = difference_of(stated, found)
+        rows.append(
+            {
+                "name": total["covers"],
+                "table_id": total["table_id"],
+                "amount_eur": found["value"],
+                "gap_eur": gap["value"],
+                "stated_eur": stated["value"],
+                "trace": found,
+                "gap_eur_trace": gap,
+                "stated_eur_trace": stated,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def delivery_by_operator(asked: About) -> pd.DataFrame:
+    """As `ranked`: what each operator carries out of the actions of these years, « non détaillé » apart."""
+    lines = asked.tables.delivery
+    lines = lines[lines["record_id"].isin(asked.dated["record_id"]) & lines["amount_eur"].notna()]
+    rows = [
+        {"operator": operator, "trace": delivery_trace(same, asked.tables)}
+        for operator, same in lines.groupby("operator")
+    ]
+    totals = asked.tables.stated_totals
+    totals = (
+        totals[totals["measure"].eq("delivery") & totals["amount_eur"].notna()] if rows else totals.iloc[:0]
+    )
+    known = {row["operator"]: row["trace"] for row in rows}
+    for total in totals.to_dict(orient="records"):
+        if total["operator"] in known and asked.funder is None and asked.territory is None:
+            gap = difference_of(stated_trace(total["total_id"], asked.tables), known[total["operator"]])
+            rows += (
+                [{"operator": f"{total['operator']}, {schema.NOT_ITEMISED}", "trace": gap}]
+                if gap["value"]
+                else []
+            )
+    return pd.DataFrame(rows, columns=["operator", "trace"])
+
+
+def communes_reached(asked: About) -> pd.DataFrame:
+    """Every commune of the reference: commune, insee_code, longitude, latitude, count of the records naming it."""
+    known = territories.communes().rename(columns={"name": "commune"})
+    places = asked.tables.places
+    places = places[places["record_id"].isin(asked.record_ids) & places["insee_code"].notna()]
+    places = places.drop_duplicates(["record_id", "insee_code"])
+    cells = {
+        code: [
+            [row["source"], row["sheet"], row["cell"], row["written_as"], 0]
+            for row in same.to_dict("records")
+        ]
+        for code, same in places.groupby("insee_code")
+    }
+    frame = known[["commune", "insee_code", "longitude", "latitude"]]
+    return frame.assign(
+        count=[len(cells.get(code, ())) for code in frame["insee_code"]],
+        count_trace=[
+            count_of(cells[code], "fiche") if code in cells else None for code in frame["insee_code"]
+        ],
+    )

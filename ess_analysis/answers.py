@@ -1,0 +1,689 @@
+"""The questions of the reports, one function each: what is asked → a figure, a sentence, a table.
+
+A notebook says what it is about with `about(...)`, then asks. Where the data say nothing, the answer is a sentence
+that says so: never an empty chart, never a zero in place of a silence.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ess_analysis import figures, french, schema, sentences
+from ess_analysis.about import (
+    LATEST_FIRST,
+    STRONGEST,
+    About,
+    about,
+    communes_reached,
+    delivery_by_operator,
+    envelope_readings,
+    funders,
+    not_itemised,
+    ranked,
+    stage_sums,
+    stated_against_lines,
+    strongest,
+)
+from ess_analysis.display import SILENCE, Cover, Glossary, Group, Listing, Number, Sentence, Shown
+from ess_analysis.sentences import STAGE_WORDS, amount, count, listed, said, share, worded
+from ess_analysis.tables import display_table
+from ess_analysis.traces import amount_trace, count_of, total_trace
+
+__all__ = ["about"]  # and every question below
+
+
+def shown(*items: Shown | None) -> Group:
+    """The items that have something to show."""
+    return Group(tuple(item for item in items if item))
+
+
+# --- The top of a report -----------------------------------------------------------------------------
+
+
+def cover(asked: About, name: str) -> Cover:
+    """The top of the report: which report, over what, made from which data of which date."""
+    read = [sheet for sheet in asked.tables.sources if sheet.tables]
+    over = asked.territory or asked.funder
+    years = asked.years or []
+    period = f"{years[0]}-{years[-1]}" if len(years) > 1 else str(*years)
+    facts = {
+        "Période": period or "toutes les années des données",
+        "Territoire": asked.territory,
+        "Financeur": asked.funder,
+        "Données": french.listing(dict.fromkeys(sheet.title for sheet in read)),
+        "Producteur": french.listing(dict.fromkeys(sheet.producer for sheet in read)),
+        "Date des données": french.listing(dict.fromkeys(str(sheet.date) for sheet in read)),
+    }
+    title = f"{name} : {over}" if over else f"{name} {period}".strip()
+    return Cover(
+        french.typographic(title), SILENCE, tuple((label, fact) for label, fact in facts.items() if fact)
+    )
+
+
+def key_points(asked: About) -> Listing:
+    """« À retenir » : three to five sentences, the most useful first."""
+    if asked.dated.empty:
+        points = [silence(asked), dated_years(asked), undated_told(asked)]
+    else:
+        points = [
+            stages_told(asked),
+            share_told(asked),
+            funder_told(asked),
+            axis_told(asked),
+            concentration_told(asked),
+            not_itemised_told(asked),
+            each_euro_once(asked),
+            shared_told(asked),
+            undated_told(asked),
+            communes_told(asked),
+            records_told(asked),
+        ]
+    return Listing(tuple([point for point in points if point][:5]), "keypoints")
+
+
+def quality_points(asked: About) -> Listing:
+    """« À retenir » of the report on quality: what was found, what adds up, what does not, what is missing."""
+    points = [findings_told(asked), exact_totals_told(asked), not_itemised_told(asked), undated_told(asked)]
+    return Listing(tuple(point for point in [*points, shared_told(asked)] if point), "keypoints")
+
+
+# --- The questions -----------------------------------------------------------------------------------
+
+
+def how_much(asked: About) -> Group:
+    """How much at each stage, and from whom; each euro counted once; what carries no year."""
+    sums = stage_sums(asked)
+    if sums.empty:
+        return shown(silence(asked), dated_years(asked), undated_told(asked))
+    frame = pd.concat([asked.by("funder", stage=stage).assign(stage=stage) for stage in sums["stage"]])
+    frame["stage"] = frame["stage"].map(schema.STAGE_LABELS).map(french.sentence_case)
+    figure = figures.stacked_bars(
+        frame,
+        "stage",
+        "funder",
+        title=sentences.headline(sums, asked.when),
+        alt=alt("Barres : montants par étape et par financeur", asked),
+        source=source(asked),
+    )
+    told = [each_euro_once(asked), not_itemised_told(asked), undated_told(asked), shared_told(asked)]
+    return shown(figure, *told, other_kinds(asked))
+
+
+def who_funds_which_axis(asked: About) -> Group:
+    """Who funds which axis, at the stage that says it best."""
+    stage = asked.stage_that_tells("axis")
+    if stage is None:
+        return shown(not_said(asked, "l'axe"))
+    figure = figures.stacked_bars(
+        asked.by("axis", "funder", stage=stage),
+        "axis",
+        "funder",
+        title=axis_told(asked),
+        alt=alt("Barres : montants par axe et par financeur", asked),
+        source=source(asked),
+    )
+    told = sentences.leader(funders(asked, stage), "financeur", money(stage, asked))
+    return shown(figure, told, other_stages(asked, stage))
+
+
+def which_territories(asked: About) -> Group:
+    """What each territory receives, at the stage that says it best; what carries no year apart."""
+    stage = asked.stage_that_tells("territory")
+    if stage is None:
+        return shown(not_said(asked, "le territoire"))
+    dated = ranked(asked.by("territory", stage=stage), "territory")
+    undated = ranked(asked.by("territory", stage=stage, undated=True), "territory")
+    apart = undated[["name", "amount_eur", "trace"]]
+    apart = apart.rename(columns={"amount_eur": "undated_eur", "trace": "undated_eur_trace"})
+    both = dated.merge(apart, on="name", how="outer", validate="one_to_one").drop(columns="missing")
+    figure = figures.ranked_bars(
+        both if len(undated) else dated.drop(columns="missing"),
+        "name",
+        title=sentences.leader(dated, "territoire", money(stage, asked)),
+        alt=alt("Barres : montants par territoire", asked),
+        aside=("undated_eur", schema.MISSING_LABELS["year"]) if len(undated) else None,
+        labels={"name": "Territoire"},
+        source=source(asked),
+    )
+    return shown(figure, undated_told(asked, stage), shared_told(asked), other_stages(asked, stage))
+
+
+def how_concentrated(asked: About) -> Group:
+    """Whether the money goes to many or few recipients; over all years where one year shows a single one."""
+    if asked.dated.empty:
+        return shown(not_said(asked, "le bénéficiaire"))
+    wide = asked.always if asked.dated["recipient"].nunique() < 2 else asked
+    stage = wide.stage_that_tells("recipient")
+    if stage is None:
+        return shown(not_said(asked, "le bénéficiaire"))
+    frame = ranked(wide.by("recipient", stage=stage), "recipient")
+    figure = figures.ranked_bars(
+        frame.drop(columns="missing"),
+        "name",
+        title=sentences.concentration(frame, "bénéficiaire", money(stage, wide), STRONGEST, strongest(frame)),
+        alt=alt("Barres : part de chaque bénéficiaire", wide),
+        written="share",
+        labels={"name": "Bénéficiaire"},
+        source=source(asked),
+    )
+    return shown(figure, other_stages(wide, stage))
+
+
+def is_the_envelope_kept(asked: About) -> Group:
+    """What was awarded against each envelope, under each reading of the years it covers."""
+    frame = envelope_readings(asked)
+    if frame.empty:
+        return shown(said("Aucune enveloppe détaillée par des montants accordés ne figure dans les données."))
+    followed = frame[frame["default"]].to_dict(orient="records") or frame.to_dict(orient="records")
+    told = [
+        sentences.envelope(same.to_dict(orient="records")) for _, same in frame.groupby("title", sort=False)
+    ]
+    figure = figures.envelope_bars(
+        frame.drop(columns=["default", "one_trace", "title"]),
+        title=sentences.envelope_kept(followed[0]),
+        alt=alt("Barres : montants accordés face à l'enveloppe", asked.always),
+        source=source(asked),
+    )
+    why = (asked.tables.readings or {}).get("envelope", {}).get("why", "")
+    return shown(
+        figure, *told, said("Lecture suivie : {r}. {why}", r=followed[0]["reading"], why=why) if why else None
+    )
+
+
+def do_lines_explain_totals(asked: About) -> Group:
+    """Each total that the document announces, against the lines it covers."""
+    frame = stated_against_lines(asked)
+    if frame.empty:
+        return shown(said("Aucun total n'est annoncé {of}.", of=asked.when))
+    worst = frame.loc[frame["gap_eur"].abs().idxmax()]
+    figure = figures.ranked_bars(
+        frame.drop(columns="table_id"),
+        "name",
+        title=sentences.worst_gap(worst["name"], worst["gap_eur"], worst["gap_eur_trace"]),
+        alt=alt("Barres : totaux annoncés, détaillés ou non", asked),
+        aside=("gap_eur", schema.NOT_ITEMISED),
+        leader=False,
+        labels={"name": "Total annoncé", "amount_eur": "Détaillé"},
+        source=source(asked),
+    )
+    return shown(figure, exact_totals_told(asked))
+
+
+def who_carries_out(asked: About) -> Group:
+    """Who carries the actions out, and for how much."""
+    frame, whole = delivery_by_operator(asked), f"montants à réaliser {asked.when}"
+    if frame.empty:
+        stage = asked.stage_that_tells("operator")
+        if stage is None:
+            return shown(not_said(asked, "qui réalise"))
+        frame, whole = asked.by("operator", stage=stage), money(stage, asked)
+    named = frame["operator"].astype(str).str.removesuffix(f", {schema.NOT_ITEMISED}")
+    figure = figures.ranked_bars(
+        ranked(frame, "operator").drop(columns="missing"),
+        "name",
+        title=sentences.leader(ranked(frame.assign(operator=named), "operator"), "opérateur", whole),
+        alt=alt("Barres : montants par opérateur", asked),
+        labels={"name": "Opérateur"},
+        source=source(asked),
+    )
+    return shown(figure)
+
+
+def which_communes(asked: About) -> Group:
+    """The communes that the records name, on the map of the reference."""
+    if asked.dated.empty:
+        return shown(not_said(asked, "la commune"))
+    frame = communes_reached(asked)
+    if not frame["count"].any():
+        return shown(said("Aucune commune de la référence n'est nommée dans ces fiches."))
+    title = communes_told(asked)
+    figure = figures.places_map(
+        frame, title=title, alt=alt("Carte : communes nommées", asked), source=source(asked)
+    )
+    return shown(figure, undated_records_told(asked))
+
+
+def which_results(asked: About) -> Group:
+    """The results as the document states them."""
+    told = asked.tables.indicators
+    told = told[told["record_id"].isin(asked.record_ids)]
+    if asked.dated.empty:
+        return shown(not_said(asked, "ses résultats"))
+    if told.empty:
+        return shown(said("Les données n'énoncent aucun résultat chiffré."))
+    titles = asked.tables.records.set_index("record_id")["title"]
+    texts = [Number(row["text"], _stated(row)) for row in told.to_dict(orient="records")]
+    rows = pd.DataFrame({"title": told["record_id"].map(titles), "text": texts})
+    return shown(display_table(rows, said("Les résultats, tels qu'ils sont énoncés"), note=source(asked)))
+
+
+def which_years(asked: About) -> Group:
+    """How much each year, each euro counted once; what carries no year apart."""
+    if asked.dated.empty:
+        return shown(silence(asked))
+    frame = asked.once("year", "funder")
+    frame["year"] = frame["year"].astype(str)
+    years = ranked(frame, "year")
+    figure = figures.stacked_bars(
+        frame,
+        "year",
+        "funder",
+        title=sentences.leader(years, "année", "montants comptés une seule fois", feminine=True),
+        alt=alt("Barres : montants par année et par financeur", asked),
+        in_order=True,
+        reading=said("Chaque euro est compté une seule fois, à son étape la plus avancée."),
+        source=source(asked),
+    )
+    return shown(figure)
+
+
+def which_share(asked: About) -> Group:
+    """What this territory or this funder weighs among the others."""
+    column, word = ("territory", "territoire") if asked.territory else ("funder", "financeur")
+    stage = asked.stage_that_tells(column)
+    if stage is None:
+        return shown(not_said(asked, f"le {word}"))
+    everyone = (
+        funders(asked.everywhere, stage)
+        if asked.funder
+        else ranked(asked.everywhere.by(column, stage=stage), column)
+    )
+    figure = figures.ranked_bars(
+        everyone.drop(columns="missing"),
+        "name",
+        title=share_told(asked),
+        alt=alt(f"Barres : montants par {word}", asked),
+        accent=asked.territory or asked.funder,
+        labels={"name": french.sentence_case(word)},
+        source=source(asked),
+    )
+    return shown(figure)
+
+
+def which_projects(asked: About, most: int = 40) -> Group:
+    """The actions and projects, a line for each amount, greatest first; past `most`, the others together."""
+    frames = [
+        asked.by("title", "recipient", "funder", "year", "stage", stage=stage) for stage in LATEST_FIRST
+    ]
+    frame = pd.concat(frames, ignore_index=True)
+    frame = frame[~frame["title"].map(figures.nameless)]
+    if frame.empty:
+        return shown(not_said(asked, "quel projet il finance"))
+    frame = frame.sort_values("amount_eur", ascending=False, kind="stable")
+    rest = frame.iloc[most:]
+    table = display_table(
+        frame.iloc[:most][["title", "recipient", "funder", "year", "stage", "amount_eur", "trace"]],
+        said("Les actions et projets, du plus haut montant au plus bas"),
+        note=source(asked),
+    )
+    if rest.empty:
+        return shown(table)
+    trace = total_trace(rest["trace"])
+    return shown(
+        table, said("Et {n} autres, {sum} en tout.", n=str(len(rest)), sum=amount(trace["value"], trace))
+    )
+
+
+def which_findings(asked: About) -> Group:
+    """What the checks found: how many of each severity, then each with its place."""
+    table = display_table(
+        asked.findings[["severity", "message", "sheet", "cell"]],
+        said("Ce que les contrôles ont trouvé, le plus grave d'abord"),
+    )
+    return shown(findings_told(asked), table if table.rows else None)
+
+
+def what_is_missing(asked: About) -> Group:
+    """The amounts that say no year, axis, funder, recipient or territory, stage by stage."""
+    rows = []
+    for stage in LATEST_FIRST:
+        for column, label in _SAID_OF_AN_AMOUNT.items():
+            frame = asked.by(column, stage=stage)
+            silent = frame[frame[column].map(figures.nameless) & frame["count"].gt(0)]
+            rows += [{**row, "what": f"{label}, {money(stage)}"} for row in silent.to_dict(orient="records")]
+    if not rows:
+        return shown(
+            said("Chaque montant dit son année, son axe, son financeur, son bénéficiaire et son territoire.")
+        )
+    frame = pd.DataFrame(rows)[["what", "amount_eur", "share", "trace", "share_trace"]]
+    return shown(display_table(frame, said("Ce que les lignes ne disent pas"), labels={"what": "Non dit"}))
+
+
+_SAID_OF_AN_AMOUNT = {
+    "year": "Année",
+    "axis": "Axe",
+    "funder": "Financeur",
+    "recipient": "Bénéficiaire",
+    "territory": "Territoire",
+}
+
+
+def which_names_were_matched(asked: About) -> Group:
+    """The names that reading brought near another, never in silence."""
+    found = asked.findings[asked.findings["code"].str.contains("PLACE|NAME|LABEL", case=False)]
+    if found.empty:
+        return shown(said("Tous les noms ont été lus tels qu'ils sont écrits."))
+    rows = found[["stated", "message", "sheet", "cell"]]
+    return shown(display_table(rows, said("Les noms rapprochés d'un autre, ou restés sans commune")))
+
+
+def which_remarks(asked: About) -> Group:
+    """The remarks that no arithmetic can find, written beside the data by those who read them."""
+    remarks = asked.tables.remarks
+    if remarks is None or remarks.empty:
+        return shown(said("Aucune remarque n'accompagne ces données."))
+    labels = {"place": "Où", "remark": "Remarque", "treatment": "Traitement"}
+    rows = remarks[[name for name in labels if name in remarks]]
+    return shown(display_table(rows, said("Les remarques de ceux qui ont lu le document"), labels=labels))
+
+
+def what_to_know(asked: About) -> Group:
+    """Alerts, readings, sources, acronyms: what the figures rest on."""
+    alerts = asked.findings[asked.findings["severity"].ne("info")]
+    messages = Listing(tuple(alerts["message"].iloc[:20]))
+    return shown(findings_told(asked), messages, readings_table(asked), sources_table(asked), glossary(asked))
+
+
+# --- Sentences of what is asked ------------------------------------------------------------------------
+
+
+def money(stage: str, asked: About | None = None) -> str:
+    """« montants prévus en 2013 »."""
+    return f"montants {STAGE_WORDS[stage][1]}" + (f" {asked.when}" if asked else "")
+
+
+def stages_told(asked: About) -> Sentence:
+    """How much at each stage."""
+    return sentences.stages(stage_sums(asked), asked.when)
+
+
+def share_told(asked: About) -> Sentence:
+    """What the territory or the funder asked weighs among all."""
+    column, mine = ("territory", asked.territory) if asked.territory else ("funder", asked.funder)
+    stage = asked.stage_that_tells(column)
+    if mine is None or stage is None:
+        return SILENCE
+    frame = (
+        funders(asked.everywhere, stage)
+        if asked.funder
+        else ranked(asked.everywhere.by(column, stage=stage), column)
+    )
+    row = frame[frame["name"] == mine].iloc[0]
+    weight = share(row["share"], row["share_trace"])
+    return said("{name} : {share} des {money}.", name=mine, share=weight, money=money(stage, asked))
+
+
+def funder_told(asked: About) -> Sentence:
+    """Who funds most, at the stage that says it best."""
+    stage = asked.stage_that_tells("funder")
+    if stage is None or asked.funder is not None:
+        return SILENCE
+    return sentences.leader(funders(asked, stage), "financeur", money(stage, asked))
+
+
+def axis_told(asked: About) -> Sentence:
+    """Which axis receives most, at the stage that says it best."""
+    stage = asked.stage_that_tells("axis")
+    if stage is None:
+        return SILENCE
+    return sentences.leader(
+        ranked(asked.by("axis", "funder", stage=stage), "axis"), "axe", money(stage, asked)
+    )
+
+
+def concentration_told(asked: About) -> Sentence:
+    """How few recipients hold how much, over all years."""
+    stage = asked.always.stage_that_tells("recipient")
+    if stage is None:
+        return SILENCE
+    frame = ranked(asked.always.by("recipient", stage=stage), "recipient")
+    return sentences.concentration(
+        frame, "bénéficiaire", money(stage, asked.always), STRONGEST, strongest(frame)
+    )
+
+
+def not_itemised_told(asked: About) -> Sentence:
+    """What stated totals hold beyond their lines, funder by funder."""
+    gaps = not_itemised(asked).to_dict(orient="records")
+    if not gaps:
+        return SILENCE
+    whole = total_trace([row["trace"] for row in gaps])
+    parts = [
+        said("{amount} ({name})", amount=amount(row["amount_eur"], row["trace"]), name=row["funder"])
+        for row in gaps
+    ]
+    return sentences.not_itemised(amount(whole["value"], whole), parts)
+
+
+def each_euro_once(asked: About) -> Sentence:
+    """The effort of each funder once each euro is counted once, where several stages tell the same money."""
+    if asked.dated["stage"].nunique() < 2:
+        return SILENCE
+    parts = [
+        said("{amount} ({name})", amount=amount(row["amount_eur"], row["trace"]), name=row["funder"])
+        for row in asked.once("funder").to_dict(orient="records")
+    ]
+    return said(
+        "Chaque euro compté une seule fois, à son étape la plus avancée : {parts}.", parts=listed(parts)
+    )
+
+
+def undated_told(asked: About, stage: str | None = None) -> Sentence:
+    """What carries no year, stage by stage (or at one stage)."""
+    frame = stage_sums(asked, undated=True)
+    frame = frame[frame["stage"].eq(stage)] if stage else frame
+    return sentences.undated(
+        [worded(row["amount_eur"], row["stage"], row["trace"]) for row in frame.to_dict(orient="records")]
+    )
+
+
+def shared_told(asked: About) -> Sentence:
+    """The amounts given to several territories together, and how they are shared."""
+    places = asked.tables.places.dropna(subset=["territory"]).drop_duplicates(["record_id", "territory"])
+    many = places["record_id"].value_counts()
+    lines = asked.dated[asked.dated["record_id"].isin(many.index[many > 1])]
+    if lines.empty:
+        return SILENCE
+    rows = []
+    for stage, same in lines.groupby("stage"):
+        trace = amount_trace(same["funding_id"].tolist(), asked.tables)
+        rows.append(worded(trace["value"], str(stage), trace))
+    return said("{rows} à plusieurs territoires ensemble : partagés à parts égales.", rows=listed(rows))
+
+
+def communes_told(asked: About) -> Sentence:
+    """How many communes the records name."""
+    frame = communes_reached(asked)
+    cells = [trace["cells"][0] for trace in frame["count_trace"] if trace]
+    if not cells:
+        return SILENCE
+    number = count(len(cells), "commune", feminine=True, trace=count_of(cells, "commune"))
+    verb = "est nommée" if len(cells) == 1 else "sont nommées"
+    return said("{number} " + verb + " dans les actions et projets.", number=number)
+
+
+def undated_records_told(asked: About) -> Sentence:
+    """That the records shown include some without a year."""
+    if asked.undated.empty:
+        return SILENCE
+    return said("Les fiches sans année sont comprises : rien ne dit qu'elles ne sont pas de cette période.")
+
+
+def records_told(asked: About) -> Sentence:
+    """How many actions and projects carry the amounts."""
+    records = asked.tables.records
+    records = records[records["record_id"].isin(asked.dated["record_id"])]
+    cells = [
+        [row["source"], row["sheet"], row["cell"], row["title"], 0]
+        for row in records.to_dict(orient="records")
+    ]
+    number = count(len(cells), "action ou projet", "actions ou projets", trace=count_of(cells, "fiche"))
+    return said("{number} {verb} ces montants.", number=number, verb="porte" if len(cells) < 2 else "portent")
+
+
+def exact_totals_told(asked: About) -> Sentence:
+    """How many announced totals the lines find again."""
+    frame = stated_against_lines(asked)
+    if frame.empty:
+        return said("Aucun total n'est annoncé : rien ne permet de vérifier les sommes.")
+    cells = [trace["cells"][0] for trace in frame["stated_eur_trace"]]
+    exact = [cell for cell, gap in zip(cells, frame["gap_eur"], strict=True) if not gap]
+    return said(
+        "Totaux annoncés : {all} ; retrouvés par leurs lignes : {exact}.",
+        all=Number(
+            french.number(len(cells)),
+            count_of(
+                cells,
+                "total",
+            ),
+        ),
+        exact=Number(french.number(len(exact)), count_of(exact, "total")) if exact else "aucun",
+    )
+
+
+def findings_told(asked: About) -> Sentence:
+    """How many findings of each severity."""
+    told = []
+    for severity, nouns in _SEVERITY_NOUNS.items():
+        same = asked.findings[asked.findings["severity"].eq(severity)]
+        cells = [
+            [row["source"], row["sheet"], row["cell"], row["stated"], 0] for row in same.to_dict("records")
+        ]
+        told.append(
+            count(len(cells), *nouns, feminine=severity != "blocking", trace=count_of(cells, nouns[0]))
+        )
+    return said("Les contrôles donnent {told}.", told=listed(told))
+
+
+_SEVERITY_NOUNS = {
+    "blocking": ("constat bloquant", "constats bloquants"),
+    "alert": ("alerte", "alertes"),
+    "info": ("information", "informations"),
+}
+
+
+def other_kinds(asked: About) -> Sentence:
+    """Loans, guarantees and in-kind of the years asked: told apart, never added."""
+    lines = asked.tables.funding
+    lines = lines[lines["amount_eur"].notna() & lines["kind"].ne("cash")]
+    lines = lines if asked.years is None else lines[lines["year"].isin(asked.years)]
+    lines = lines if asked.funder is None else lines[lines["funder"] == asked.funder]
+    told = []
+    for kind, same in lines.groupby("kind") if asked.territory is None else ():
+        trace = amount_trace(same["funding_id"].tolist(), asked.tables)
+        word = schema.KIND_LABELS.get(str(kind), str(kind))
+        told.append(said("{amount} ({word})", amount=amount(trace["value"], trace), word=word))
+    return said("À part, jamais ajoutés au numéraire : {told}.", told=listed(told)) if told else SILENCE
+
+
+def other_stages(asked: About, stage: str) -> Sentence:
+    """The amounts of the other stages, which the figure does not count."""
+    sums = stage_sums(asked)
+    others = sums[sums["stage"] != stage].to_dict(orient="records")
+    amounts = [worded(row["amount_eur"], row["stage"], row["trace"]) for row in others]
+    return (
+        said("Non comptés ici, car d'une autre étape : {amounts}.", amounts=listed(amounts))
+        if amounts
+        else SILENCE
+    )
+
+
+def silence(asked: About) -> Sentence:
+    """That no amount carries the years asked."""
+    return sentences.nothing_dated(asked.of_when)
+
+
+def dated_years(asked: About) -> Sentence:
+    """Which years carry amounts."""
+    return sentences.dated_years(sorted(int(year) for year in asked.lines["year"].dropna().unique()))
+
+
+def not_said(asked: About, what: str) -> Sentence:
+    """That no amount of the years asked says `what`."""
+    if asked.dated.empty:
+        return said("Sans montant daté {of}, pas de réponse.", of=asked.of_when)
+    return said(
+        "Aucun montant {when} ne dit {what}.", when=f"daté {asked.of_when}" if asked.years else "", what=what
+    )
+
+
+# --- Around the answers --------------------------------------------------------------------------------
+
+
+def alt(what: str, asked: About) -> str:
+    """The text read in place of a figure: eighty characters at most."""
+    text = f"{what}, {asked.when}"
+    return text if len(text) <= 80 else what[:80]
+
+
+def source(asked: About) -> str:
+    """The source line of a figure: the titles and dates of the files read."""
+    read = [sheet for sheet in asked.tables.sources if sheet.tables]
+    return french.listing(dict.fromkeys(f"{sheet.title} ({sheet.producer}, {sheet.date})" for sheet in read))
+
+
+def readings_table(asked: About) -> Shown | None:
+    """The points that can be read in several ways, and the reading followed."""
+    declared = (asked.tables.readings or {}).values()
+    rows = [
+        {
+            "question": reading["question"],
+            "choice": reading["choices"].get(reading["default"], {}).get("label", reading["default"]),
+            "why": reading.get("why", french.NOTHING),
+        }
+        for reading in declared
+        if "question" in reading
+    ]
+    labels = {"question": "Question", "choice": "Lecture suivie", "why": "Pourquoi"}
+    return display_table(pd.DataFrame(rows), said("Les lectures suivies"), labels=labels) if rows else None
+
+
+def sources_table(asked: About) -> Shown:
+    """The files, who made them, when, how reliable, and their checksum."""
+    labels = {
+        "title": "Source",
+        "producer": "Producteur",
+        "date": "Date",
+        "licence": "Licence",
+        "reliability": "Fiabilité",
+        "sha256": "Empreinte",
+    }
+    rows = [
+        {name: str(getattr(sheet, name))[: 12 if name == "sha256" else None] for name in labels}
+        for sheet in asked.tables.sources
+    ]
+    return display_table(pd.DataFrame(rows, columns=list(labels)), said("Les sources"), labels=labels)
+
+
+def glossary(asked: About) -> Glossary:
+    """The acronyms that the texts use, from the library's list and from the one beside the data."""
+    path = Path(__file__).with_name("glossary.toml")
+    known = tomllib.loads(path.read_text(encoding="utf-8")) | (asked.tables.readings or {}).get(
+        "glossary", {}
+    )
+    tables = asked.tables
+    columns = [
+        tables.funding[name] for name in ("title", "axis", "funder", "recipient", "operator", "programme")
+    ]
+    columns += [tables.places["territory"], tables.indicators["text"], asked.findings["message"]]
+    texts = [str(text) for column in columns for text in column.dropna().unique()]
+    texts += ["ESS", *(f"{sheet.title} {sheet.producer}" for sheet in tables.sources)]
+    used = set(re.findall(r"\w+", " ".join(texts)))
+    return Glossary(tuple((word, known[word]) for word in sorted(known) if word in used))
+
+
+def _stated(row: dict[Any, Any]) -> dict[str, Any]:
+    """The trace of a quantity that the document states in words."""
+    cell = [row["source"], row["sheet"], row["cell"], row["text"], 0]
+    return {
+        "op": "stated",
+        "unit": "count",
+        "value": row["low"],
+        "words": f"écrit en {row['cell']}",
+        "cells": [cell],
+    }
