@@ -11,6 +11,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterable
+from contextlib import suppress
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -187,16 +188,22 @@ def nfc(text: str) -> str:
 # --- Reading -------------------------------------------------------------------------------------
 
 _SPACES = " \u00a0\u202f\u2009\t"
-_NUMBER = rf"(?:\d{{1,3}}(?:[{_SPACES}]\d{{3}})+|\d+)(?:[.,](?P<decimals>\d+))?"
+_WHOLE = (
+    rf"(?:\d{{1,3}}(?:[{_SPACES}]\d{{3}})+|\d{{1,3}}(?:\.\d{{3}})+(?=,)|\d{{1,3}}(?:,\d{{3}})+(?=\.)|\d+)"
+)
 _AMOUNT = re.compile(
-    rf"(?<![\d.,])(?P<number>{_NUMBER})\s*(?P<unit>k€|K€|M€|€|euros?\b|EUR\b)"
-    rf"(?:\s*(?:\(\s*(?P<year1>(?:19|20)\d\d)\s*\)|en\s+(?P<year2>(?:19|20)\d\d)))?"
+    rf"(?<![\d.,])(?P<whole>{_WHOLE})(?:[.,](?P<decimals>\d+))?\s*(?P<unit>k€|K€|M€|€|euros?\b|EUR\b)"
+    rf"(?:\s*(?:\(\s*(?P<year1>(?:19|20)\d\d)\s*\)|(?:en|pour)\s+(?P<year2>(?:19|20)\d\d)\b))?"
 )
 _UNITS = {"k€": 1000, "K€": 1000, "M€": 1_000_000}
 _LONGEST = 4000  # characters; no cell of amounts is longer
 _SIGN = re.compile(r"(?:^|[^\w.,])[-\u2212]$")  # stuck to the number
-_UNFINISHED = re.compile(rf"\d[{_SPACES}]*[-\u2212\u2013+*/]?[{_SPACES}]*$|[-\u2212\u2013+*/][{_SPACES}]+$")
+_UNFINISHED = re.compile(
+    rf"[\d.,][{_SPACES}]*[-\u2212\u2013+*/]?[{_SPACES}]*$|[-\u2212\u2013+*/][{_SPACES}]+$"
+)
 _YEAR_BEFORE = re.compile(r"(?<!\d)(?:19|20)\d\d\s+$")
+_ALONE = re.compile(rf"[-\u2212]?\d[\d.,{_SPACES}]*")
+_IN_BRACKETS = re.compile(rf"\(\s*(\d[\d.,{_SPACES}]*\s*€?)\s*\)")
 
 
 class Amount(NamedTuple):
@@ -207,25 +214,117 @@ class Amount(NamedTuple):
     text: str
 
 
-def amounts(text: str) -> list[Amount]:
-    """The amounts written in a cell, in order: « 17 k€ en 2012 17 k€ en 2013 » gives two.
+def amounts(text: str, decimal: str = "") -> list[Amount]:
+    """The amounts written in a text, in order: « 17 k€ en 2012 17 k€ en 2013 » gives two.
 
     A text without an amount in euros (« Moyens humains ») gives none, and so does one that can be read in
     two ways (« 5.000 € », « 12 34 € », « 10-15 € », « - 5 € »); it is for the caller to say so.
+    `decimal` (« , » or « . »), where it is known, says how « 5.000 » is read.
     """
     found: list[Amount] = []
     if len(text) > _LONGEST:
         return found
+    if decimal:
+        text = re.sub(rf"(?<=\d)[{'.' if decimal == ',' else ','}](?=\d{{3}}(?!\d))", "", text)
     end = 0
     for match in _AMOUNT.finditer(text):
-        before, number = text[end : match.start()], match["number"]
-        dated = _YEAR_BEFORE.search(before) and not re.match(r"\d{3}(?!\d)", number)
-        thousands = len(match["decimals"] or "") == 3 and match["unit"] not in _UNITS
-        if thousands or (_UNFINISHED.search(before) and not dated):
+        before, whole, decimals = text[end : match.start()], match["whole"], match["decimals"] or ""
+        dated = _YEAR_BEFORE.search(before) and not re.match(r"\d{3}(?!\d)", whole)
+        if _UNFINISHED.search(before) and not dated:
             return []
+        if len(decimals) == 3 and not decimal and re.fullmatch(r"[1-9]\d{0,2}", whole):
+            if match["unit"] not in _UNITS:
+                return []
         year = match["year1"] or match["year2"]
-        value = Decimal(re.sub(rf"[{_SPACES}]", "", number).replace(",", "."))
+        value = Decimal(re.sub(rf"[.,{_SPACES}]", "", whole) + "." + (decimals or "0"))
         euros_read = float(value * _UNITS.get(match["unit"], 1) * (-1 if _SIGN.search(before) else 1))
         found.append(Amount(euros_read, int(year) if year else None, match[0].strip()))
         end = match.end()
     return found
+
+
+def cell_amounts(text: str, decimal: str = "") -> list[Amount]:
+    """The amounts of a cell in a column of amounts, where a number alone needs no unit.
+
+    « (1 234,50) » is an accountant's −1 234,50. Several amounts are read only if each has a year of its own:
+    « 12 000 € dont 3 000 € » says one amount or two, and gives none.
+    """
+    if _ALONE.fullmatch(text):
+        return amounts(f"{text} €", decimal)
+    if bracketed := _IN_BRACKETS.fullmatch(text):
+        return cell_amounts(f"-{bracketed[1].removesuffix('€').strip()}", decimal)
+    found = amounts(text, decimal)
+    years = {amount.year for amount in found}
+    return found if len(found) < 2 or (None not in years and len(years) == len(found)) else []
+
+
+_DAY_FORMS = ("%Y-%m-%d", "%Y/%m/%d", "%d/%m/%Y", "%d-%m-%Y", "%d.%m.%Y", "%Y%m%d")
+_WORDED_DAY = re.compile(rf"(?:(?:1er|\d{{1,2}})\s+)?(?:{'|'.join(MONTHS)})\s+(\d{{4}})", re.IGNORECASE)
+
+
+def year_of(text: str) -> int | None:
+    """The year of a date or a year kept as text (« 31/12/2013 », « 2013 », « mars 2013 »).
+
+    None for a text that is not one, or that no calendar has (« 31/02/2013 »).
+    """
+    bare = re.split(r"(?<=\d)[T ](?=\d\d:)", text.strip(), maxsplit=1)[0]
+    if re.fullmatch(r"(19|20)\d\d(\.0)?", bare):
+        return int(bare[:4])
+    if worded := _WORDED_DAY.fullmatch(bare):
+        return int(worded[1])
+    for form in _DAY_FORMS:
+        with suppress(ValueError):
+            year = dt.datetime.strptime(bare, form).year
+            return year if 1900 <= year < 2100 else None
+    return None
+
+
+class Quantity(NamedTuple):
+    """One quantity as stated: lowest and highest value, what is counted, the words it was read from."""
+
+    low: float
+    high: float
+    unit: str
+    text: str
+
+
+_LINKS = r"(?:et|ou|à|au|aux|de|du|des|en|pour|par|sur|dans|avec|dont|ans?|mois|euros?|k|m|h)\b"
+_COUNT = rf"(?<![\d.,'’])(?:{_WHOLE}(?:,\d+)?)"
+_QUANTITY = re.compile(
+    rf"(?P<low>{_COUNT})(?:\s+(?:à|ou)\s+(?P<high>{_COUNT}))?\s+(?!{_LINKS})(?P<unit>[^\W\d_][\w'’-]*)"
+    r"|\b(?:Un|Une)\s+(?P<one>[A-Z]{2,})"
+    r"|(?P<often>[^\W\d_]+)\s+(?:tous les|toutes les)\s+(?:(?P<every>\w+)\s+)?(?P<span>mois|semaines|ans)\b"
+    r"|(?P<regular>[^\W\d_]+)\s+(?P<rhythm>mensuel|trimestriel|semestriel|annuel)(?:le)?s?\b"
+)
+_WORDED = {"deux": 2, "trois": 3, "quatre": 4, "six": 6}
+_SPANS = {"mois": 12, "semaines": 52, "ans": 1}
+_RHYTHMS = {"mensuel": 12, "trimestriel": 4, "semestriel": 2, "annuel": 1}
+
+
+def quantities(text: str) -> list[Quantity]:
+    """The quantities a text states: « 20 élus », « 6 à 10 communes », « Réunions tous les deux mois » (6 a year).
+
+    Amounts of money are not among them, nor are years.
+    """
+    found = []
+    for match in _QUANTITY.finditer(text):
+        if match["low"]:
+            low, high = (_count(match[name]) for name in ("low", "high" if match["high"] else "low"))
+            if match["high"] is None and re.fullmatch(r"(?:19|20)\d\d", match["low"]):
+                continue
+            found.append(Quantity(low, high, match["unit"], match[0]))
+        elif match["one"]:
+            found.append(Quantity(1, 1, match["one"], match[0]))
+        elif match["often"]:
+            every = match["every"] or "1"
+            if every.isdigit() or every in _WORDED:
+                a_year = _SPANS[match["span"]] / (int(every) if every.isdigit() else _WORDED[every])
+                found.append(Quantity(a_year, a_year, f"{match['often'].lower()} par an", match[0]))
+        else:
+            a_year = _RHYTHMS[match["rhythm"]]
+            found.append(Quantity(a_year, a_year, f"{match['regular'].lower()} par an", match[0]))
+    return found
+
+
+def _count(text: str) -> float:
+    return float(re.sub(rf"[{_SPACES}]", "", text).replace(",", "."))
