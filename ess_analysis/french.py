@@ -232,9 +232,9 @@ def amounts(text: str, decimal: str = "") -> list[Amount]:
         dated = _YEAR_BEFORE.search(before) and not re.match(r"\d{3}(?!\d)", whole)
         if _UNFINISHED.search(before) and not dated:
             return []
-        if len(decimals) == 3 and not decimal and re.fullmatch(r"[1-9]\d{0,2}", whole):
-            if match["unit"] not in _UNITS:
-                return []
+        thousands = len(decimals) == 3 and re.fullmatch(r"[1-9]\d{0,2}", whole)
+        if thousands and not decimal and match["unit"] not in _UNITS:
+            return []
         year = match["year1"] or match["year2"]
         value = Decimal(re.sub(rf"[.,{_SPACES}]", "", whole) + "." + (decimals or "0"))
         euros_read = float(value * _UNITS.get(match["unit"], 1) * (-1 if _SIGN.search(before) else 1))
@@ -250,7 +250,7 @@ def cell_amounts(text: str, decimal: str = "") -> list[Amount]:
     « 12 000 € dont 3 000 € » says one amount or two, and gives none.
     """
     if _ALONE.fullmatch(text):
-        return amounts(f"{text} €", decimal)
+        return [amount._replace(text=text) for amount in amounts(f"{text} €", decimal)]
     if bracketed := _IN_BRACKETS.fullmatch(text):
         return cell_amounts(f"-{bracketed[1].removesuffix('€').strip()}", decimal)
     found = amounts(text, decimal)
@@ -302,9 +302,9 @@ _RHYTHMS = {"mensuel": 12, "trimestriel": 4, "semestriel": 2, "annuel": 1}
 
 
 def quantities(text: str) -> list[Quantity]:
-    """The quantities a text states: « 20 élus », « 6 à 10 communes », « Réunions tous les deux mois » (6 a year).
+    """The quantities a text states: « 20 élus », « 6 à 10 communes », « Un DLA », a rhythm per year.
 
-    Amounts of money are not among them, nor are years.
+    « Réunions tous les deux mois » is 6 a year. Amounts of money are not among them, nor are years.
     """
     found = []
     for match in _QUANTITY.finditer(text):
