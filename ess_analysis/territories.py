@@ -18,7 +18,8 @@ ASSOCIATED = {
     "hellemmes": ("59350", "Lille"),
     "hellemmes lille": ("59350", "Lille"),
 }
-CLOSE = 0.8  # difflib ratio above which one single commune is taken as the same name, and said so
+CLOSE = 0.85  # difflib ratio above which one single commune is taken as the same name, and said so
+NEAR = 0.6  # ratio above which a commune is worth proposing to the reader
 
 EMBEDDED = Path(__file__).resolve().parents[1] / "data" / "raw" / "reference" / "mel_communes.csv"
 
@@ -40,28 +41,46 @@ def communes(path: Path = EMBEDDED) -> pd.DataFrame:
     return frame.assign(member_in_2013=frame["member_in_2013"].eq("yes"))
 
 
+@cache
 def name_key(name: str) -> str:
     """The name without case, accents, hyphens or apostrophes: equal keys are the same name."""
     bare = french.strip_accents(french.nfc(name)).lower()
-    bare = re.sub(r"\bst\b\.?", "saint", re.sub(r"[^a-z0-9]+", " ", bare))
-    return re.sub(r"\s+", " ", bare).strip()
+    bare = re.sub(r"[^a-z0-9]+", " ", bare).strip()
+    return re.sub(r"\b(?:les|lez)\b", "lez", re.sub(r"\bst\b", "saint", bare))
 
 
 @cache
-def match(written_as: str, reference: Path = EMBEDDED) -> Match:
-    """The commune that a name stands for; a near spelling is matched only when one single commune is near."""
-    known = {
-        name_key(name): (code, name) for code, name in communes(reference)[["insee_code", "name"]].values
-    }
+def _known(reference: Path) -> dict[str, tuple[str, str]]:
+    """Name key or INSEE code → INSEE code and name."""
+    pairs = [(code, name) for code, name in communes(reference)[["insee_code", "name"]].values]
+    return {name_key(name): (code, name) for code, name in pairs} | {pair[0]: pair for pair in pairs}
+
+
+@cache
+def match(written_as: str, tolerant: bool = True, reference: Path = EMBEDDED) -> Match:
+    """The commune that a name or an INSEE code stands for.
+
+    With `tolerant`, a near spelling is matched when one single commune is near, begins with the same letter
+    and the name is not the beginning of another (« Houplin » could be Houplines or Houplin-Ancoisne).
+    """
+    known = _known(reference)
     key = name_key(written_as)
     if key in known:
         return Match(written_as, *known[key], "exact")
     if key in ASSOCIATED:
         return Match(written_as, *ASSOCIATED[key], "associated")
-    near = difflib.get_close_matches(key, list(known), n=2, cutoff=CLOSE)
-    if near and (len(near) == 1 or _likeness(key, near[0]) > _likeness(key, near[1]) + 0.05):
+    near = [name for name in difflib.get_close_matches(key, known, n=3, cutoff=CLOSE) if name[0] == key[:1]]
+    alone = near and (len(near) == 1 or _likeness(key, near[0]) > _likeness(key, near[1]) + 0.05)
+    if tolerant and alone and not any(name.startswith(f"{key} ") for name in known):
         return Match(written_as, *known[near[0]], "spelling")
     return Match(written_as, None, None, "none")
+
+
+def proposals(written_as: str, reference: Path = EMBEDDED) -> list[str]:
+    """The communes whose name is nearest to one that was not found, three at most."""
+    known = _known(reference)
+    near = difflib.get_close_matches(name_key(written_as), known, n=3, cutoff=NEAR)
+    return [known[key][1] for key in near]
 
 
 def _likeness(one: str, other: str) -> float:
