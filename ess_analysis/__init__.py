@@ -11,7 +11,9 @@ The public names, in the words of the `ess` command; each is imported when first
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ess_analysis.errors import DataError
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from ess_analysis.open_data import read
     from ess_analysis.processed import build
     from ess_analysis.traces import explain
+
+__version__ = "0.1.0"
 
 __all__ = ["DataError", "breakdown", "build", "check", "consolidated", "diff", "explain", "load", "read"]
 
@@ -43,5 +47,16 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'ess_analysis' has no attribute {name!r}")
     value = getattr(import_module(f"ess_analysis.{_HOME[name]}"), name)
-    globals()[name] = value  # the function, not the module of the same name
+    globals()[name] = value
     return value
+
+
+class _Package(ModuleType):
+    """The package: `load` and `diff` stay the functions when the modules of the same names are imported."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _HOME and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -25,6 +25,7 @@ PLACE_KEYS = ("territory", "commune")
 KEYS = (*FUNDING_KEYS, *RECORD_KEYS, *PLACE_KEYS)
 APPORTION = ("equal", "population", "whole")
 UNDATED = ("apart", "spread")
+_SHARING = {"equal": "à parts égales", "population": "selon la population", "whole": ""}
 
 # Between a line and its details, the one nearest to money spent is counted.
 _NEAREST = {"paid": 3, "awarded": 2, "planned": 1, "allocated": 0}
@@ -55,8 +56,9 @@ def breakdown(
     `apportion` shares the amount of several territories or communes: equally, by population, or not at all.
     `undated` leaves amounts without year apart, or spreads them over the period their source states (an
     envelope, allocated, is never spread). With `gaps`, what a stated total holds beyond its rows is a row
-    « non détaillé » (count 0). With `trace`, `funding_ids`, `parts_eur` (what each brings to the row) and
-    `total_id` follow each row to its cells.
+    « non détaillé » (count 0). With `trace`, `funding_ids` and `parts_eur` (what each line
+    brings), `total_ids` and `rests_eur` (what each total, or line, holds beyond its details) follow each row
+    to its cells.
 
     With stages in `by`, each stage is told for itself, lines and details alike, unless `once`.
     A frame of funding rows may stand for the tables: then only funding columns can be used, without gaps.
@@ -83,7 +85,9 @@ def breakdown(
         if key not in ("stage", "kind"):
             lines = _kept(lines, key, wanted.get(key), tables)
     _refuse_mixtures(lines, by, wanted)
-    return _grouped(lines[lines["counted"]], by, apart, trace=trace)
+    result = _grouped(lines[lines["counted"]], by, apart, trace=trace)
+    result.attrs["sharing"] = _SHARING[apportion] if {*by, *wanted} & set(PLACE_KEYS) else ""
+    return result
 
 
 def consolidated(
@@ -474,17 +478,20 @@ def _grouped(lines: pd.DataFrame, by: list[str], apart: list[str], *, trace: boo
 
 
 def _pieces(lines: pd.DataFrame, group: pd.Series, groups: int) -> dict[str, list[Any]]:
-    """For each group, the lines it adds, what each brings, and the stated total it is the rest of."""
-    pieces: dict[str, list[Any]] = {"funding_ids": [], "parts_eur": [], "total_id": []}
+    """For each group: the lines it adds and what each brings; the totals it is the rest of, and how much."""
     places = lines.groupby(group.to_numpy()).indices
-    ids, amounts, totals = (
-        lines[name].to_numpy(dtype=object) for name in ("funding_id", "amount_eur", "total_id")
-    )
+    rest = ~lines["itemised"].to_numpy(dtype=bool)
+    names = np.where(lines["total_id"].notna(), lines["total_id"], lines["funding_id"]).astype(object)
+    amounts = lines["amount_eur"].to_numpy(dtype=object)
+    pieces: dict[str, list[Any]] = {"funding_ids": [], "parts_eur": [], "total_ids": [], "rests_eur": []}
     for number in range(groups):
-        own = [place for place in places[number] if pd.notna(ids[place])]
-        pieces["funding_ids"].append(tuple(ids[own]))
-        pieces["parts_eur"].append(tuple(amounts[own]))
-        pieces["total_id"].append(next((one for one in totals[places[number]] if pd.notna(one)), None))
+        at = places[number]
+        for who, what, kept in (
+            ("funding_ids", "parts_eur", at[~rest[at]]),
+            ("total_ids", "rests_eur", at[rest[at]]),
+        ):
+            pieces[who].append(tuple(names[kept]))
+            pieces[what].append(tuple(amounts[kept]))
     return pieces
 
 

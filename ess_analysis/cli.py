@@ -117,10 +117,10 @@ def _explain(options: argparse.Namespace) -> int:
 
 
 def _diff(options: argparse.Namespace) -> int:
-    from ess_analysis import diff
+    from ess_analysis.diff import diff, told
 
-    changes = diff.diff(options.old, options.new)
-    print(diff.told(changes) if options.format == "table" else _text(changes, options))
+    changes = diff(options.old, options.new)
+    print(told(changes) if options.format == "table" else _text(changes, options))
     return FINE
 
 

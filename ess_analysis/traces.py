@@ -12,13 +12,16 @@ A trace is a small JSON tree: `op`, `unit`, `value`, `words` (French), and `of` 
 
 from __future__ import annotations
 
+import math
 import re
+import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from lxml import html
 
 from ess_analysis import french, schema
 from ess_analysis.breakdowns import KEYS, breakdown
@@ -31,21 +34,36 @@ SHOWN = 40  # cells told one by one; beyond, ranges only
 
 
 def traced(result: pd.DataFrame, tables: Tables) -> pd.DataFrame:
-    """A breakdown made with trace=True, with the columns `trace` and `share_trace` (None where no amount)."""
+    """A breakdown made with trace=True, with `trace`, `share_trace` and `count_trace` in place of the ids.
+
+    `trace` and `share_trace` are None where no amount is written. A share is taken in the rows that were
+    added: those of the same stage and the same kind when these are columns of the breakdown.
+    """
+    read = _Reading(tables)
+    sharing = str(result.attrs.get("sharing", ""))
     rows = [
-        _row_trace(amount, ids, total, tables)
-        for amount, ids, total in zip(
-            result["amount_eur"], result["funding_ids"], result["total_id"], strict=True
-        )
+        _row_trace(row, read, sharing) if pd.notna(row["amount_eur"]) else None
+        for row in result.to_dict(orient="records")
     ]
-    whole = total_trace(rows)
-    shares = [share_of(row, whole) if row else None for row in rows]
-    return result.assign(trace=rows, share_trace=shares)
+    added = [
+        tuple(str(row.get(key, "")).split(",")[0] for key in ("stage", "kind"))
+        for row in result.to_dict(orient="records")
+    ]
+    together = {key: [row for row, own in zip(rows, added, strict=True) if own == key] for key in set(added)}
+    wholes = {key: total_trace(parts) for key, parts in together.items()}
+    shares = [share_of(row, wholes[key]) if row else None for row, key in zip(rows, added, strict=True)]
+    counts = [read.count(ids) for ids in result["funding_ids"]]
+    names = ["funding_ids", "parts_eur", "total_ids", "rests_eur"]
+    found = {"trace": rows, "share_trace": shares, "count_trace": counts}
+    as_columns = {name: pd.Series(traces, index=result.index, dtype=object) for name, traces in found.items()}
+    return result.drop(columns=names).assign(**as_columns)
 
 
 def total_trace(traces: Iterable[Trace | None]) -> Trace:
     """The trace of the sum of several traced amounts; cells are listed once each."""
     parts = [trace for trace in traces if trace]
+    if len(parts) == 1:
+        return parts[0]
     value = round(sum(part["value"] for part in parts), 2)
     return {"op": "sum", "unit": "EUR", "value": value, "words": f"somme de {_n(parts)}", "of": parts}
 
@@ -66,7 +84,8 @@ def difference_of(one: Trace, other: Trace) -> Trace:
 
 def count_of(cells: Sequence[Sequence[object]], noun: str) -> Trace:
     """The trace of a number of things, one cell each."""
-    words = f"{french.counted(len(cells), noun)}, {ranges([str(cell[2]) for cell in cells])}"
+    words = french.counted(len(cells), noun)
+    words += f", {ranges([str(cell[2]) for cell in cells])}" if cells else ""
     return {
         "op": "count",
         "unit": "count",
@@ -78,31 +97,22 @@ def count_of(cells: Sequence[Sequence[object]], noun: str) -> Trace:
 
 def amount_trace(funding_ids: Sequence[str], tables: Tables) -> Trace:
     """The trace of the sum of these funding lines."""
-    by_id = tables.funding.set_index("funding_id")
-    rows = by_id.loc[list(dict.fromkeys(funding_ids))]
-    cells = [_cell(tables, row, str(name)) for name, row in rows.iterrows()]
-    filled = rows["amount_eur"].notna()
-    blank = int((~filled).sum())
-    return {
-        "op": "sum",
-        "unit": "EUR",
-        "value": round(float(rows["amount_eur"].sum()), 2),
-        "words": _sum_words([str(c[2]) for c in cells], blank),
-        "cells": [cell for cell, kept in zip(cells, filled, strict=True) if kept],
-    }
+    ids = list(dict.fromkeys(funding_ids))
+    read = _Reading(tables)
+    return read.sum(ids, [read.rows.at[one, "amount_eur"] for one in ids])
 
 
 def delivery_trace(lines: pd.DataFrame, tables: Tables) -> Trace:
     """The trace of the sum of these delivery lines."""
-    filled = lines[lines["amount_eur"].notna()]
-    cells = [_cell(tables, row, "") for row in filled.to_dict(orient="records")]
-    return {
-        "op": "sum",
-        "unit": "EUR",
-        "value": round(float(filled["amount_eur"].sum()), 2),
-        "words": _sum_words([str(row) for row in lines["cell"]], len(lines) - len(filled)),
-        "cells": cells,
-    }
+    kept = lines["amount_eur"].notna()
+    cells = [_cell(tables, row, "") for row in lines[kept].to_dict(orient="records")]
+    filled, blank = _addresses(lines[kept]), _addresses(lines[~kept])
+    value = round(math.fsum(lines.loc[kept, "amount_eur"]), 2)
+    return {"op": "sum", "unit": "EUR", "value": value, "words": _sum_words(filled, blank), "cells": cells}
+
+
+def _addresses(lines: pd.DataFrame) -> list[tuple[str, str]]:
+    return list(zip(lines["sheet"].astype(str), lines["cell"].astype(str), strict=True))
 
 
 def stated_trace(total_id: str, tables: Tables) -> Trace:
@@ -112,35 +122,129 @@ def stated_trace(total_id: str, tables: Tables) -> Trace:
     return {
         "op": "sum" if pd.notna(row["amount_eur"]) else "stated",
         "unit": "EUR" if pd.notna(row["amount_eur"]) else "count",
-        "value": float(value),
+        "value": float(str(value)),
         "words": f"écrit en {row['cell']}",
         "cells": [_cell(tables, row, total_id)],
     }
 
 
-def _row_trace(amount: float, ids: Sequence[str], total_id: str | None, tables: Tables) -> Trace | None:
-    if pd.isna(amount):
-        return None
-    parts: list[Trace] = []
-    if ids:
-        parts.append(amount_trace(ids, tables))
-    if isinstance(total_id, str):
-        parts.append(
-            difference_of(stated_trace(total_id, tables), amount_trace(covered_by(total_id, tables), tables))
-        )
-    whole = parts[0] if len(parts) == 1 else total_trace(parts)
-    if abs(whole["value"] - amount) > 0.005:  # an amount shared between places
-        words = f"part de {french.euros(amount)} dans {french.euros(whole['value'])}, {whole['words']}"
-        weights = [round(amount, 2), whole["value"]]
-        return {
-            "op": "apportion",
-            "unit": "EUR",
-            "value": amount,
-            "words": words,
-            "weights": weights,
-            "of": [whole],
+class _Reading:
+    """What the cells of the funding lines hold, and how they were read."""
+
+    def __init__(self, tables: Tables) -> None:
+        self.tables = tables
+        self.rows: Any = tables.funding.set_index("funding_id")
+        self.corrected = _corrections(tables.data)
+        self.units = {
+            table.id: {column.unit for column in table.columns} - {1.0}
+            for sheet in tables.sources
+            for table in sheet.tables
         }
-    return whole
+
+    def sum(self, ids: Sequence[str], parts: Sequence[float], sharing: str = "") -> Trace:
+        """The trace of the sum of these lines, each bringing its part."""
+        lines = [(one, self.rows.loc[one], part) for one, part in zip(ids, parts, strict=True)]
+        cells, special = [], []
+        filled: list[tuple[str, str]] = []
+        blank: list[tuple[str, str]] = []
+        for one, row, part in lines:
+            whole = row["amount_eur"]
+            cell = _cell(self.tables, row, one)
+            node = self._special(cell, whole, one)
+            if pd.notna(whole) and abs(whole - part) > 0.0005:
+                node = _part_of(node or _one_cell(cell, whole), part, sharing)
+            if node:
+                special.append(node)
+            elif pd.isna(whole):
+                blank.append((str(row["sheet"]), str(row["cell"])))
+            else:
+                filled.append((str(row["sheet"]), str(row["cell"])))
+                cells.append(cell)
+        if len(special) == 1 and not filled:
+            return special[0]
+        words = [_sum_words(filled, blank)] if filled or not special else []
+        words += [str(node["words"]) for node in special]
+        value = round(math.fsum(part for part in parts if pd.notna(part)), 2)
+        made = {"op": "sum", "unit": "EUR", "value": value, "words": " ; ".join(words), "cells": cells}
+        return {**made, "of": special} if special else made
+
+    def _special(self, cell: list[Any], amount: float, identifier: str) -> Trace | None:
+        """The trace of one amount that is not the number written: corrected, or in thousands of euros."""
+        file, sheet, address, text, _ = cell
+        correction = self.corrected.get((file, sheet, address))
+        if correction:
+            words = (
+                f"cellule {address}, corrigée : « {text} » lu {correction['new']} ({correction['reason']})"
+            )
+            return {"op": "corrected", "unit": "EUR", "value": amount, "words": words, "cells": [cell]}
+        for unit in self.units.get(identifier.split("!")[0], ()):
+            number = _number(text)
+            if number is not None and abs(number * unit - amount) < 0.005:
+                words = f"cellule {address} : {text} × {french.number(unit)}"
+                written = {"op": "sum", "unit": "count", "value": number, "words": words, "cells": [cell]}
+                weights = [unit, 1.0]
+                shared = {"op": "apportion", "unit": "EUR", "value": amount, "words": words}
+                return {**shared, "weights": weights, "of": [written]}
+        return None
+
+    def count(self, ids: Sequence[str]) -> Trace:
+        """The trace of the number of amounts written among these lines."""
+        filled = [one for one in ids if pd.notna(self.rows.at[one, "amount_eur"])]
+        return count_of([_cell(self.tables, self.rows.loc[one], one) for one in filled], "montant")
+
+
+def _row_trace(row: Mapping[Any, Any], read: _Reading, sharing: str) -> Trace:
+    parts: list[Trace] = []
+    if row["funding_ids"]:
+        parts.append(read.sum(row["funding_ids"], row["parts_eur"], sharing))
+    for identifier, rest in zip(row["total_ids"], row["rests_eur"], strict=True):
+        node = _rest_trace(identifier, read)
+        parts.append(node if abs(node["value"] - rest) < 0.005 else _part_of(node, rest, sharing))
+    return parts[0] if len(parts) == 1 else total_trace(parts)
+
+
+def _rest_trace(identifier: str, read: _Reading) -> Trace:
+    """What a stated total, or a line, holds beyond the lines that detail it."""
+    tables = read.tables
+    if identifier in read.rows.index:
+        line = read.rows.loc[identifier]
+        details = read.rows["part_of"].eq(identifier) & read.rows["stage"].eq(line["stage"])
+        return difference_of(
+            amount_trace([identifier], tables), amount_trace(list(read.rows.index[details]), tables)
+        )
+    covered = covered_by(identifier, tables)
+    return difference_of(stated_trace(identifier, tables), amount_trace(covered, tables))
+
+
+def _one_cell(cell: list[Any], amount: float) -> Trace:
+    words = f"cellule {cell[2]}"
+    return {"op": "sum", "unit": "EUR", "value": float(amount), "words": words, "cells": [cell]}
+
+
+def _part_of(whole: Trace, part: float, sharing: str) -> Trace:
+    """The trace of a part of an amount shared between places or years."""
+    how = f", partagés {sharing}" if sharing else ""
+    words = f"part de {french.euros(part)} dans {french.euros(whole['value'])} ({whole['words']}){how}"
+    weights = [float(part), float(whole["value"])]
+    made = {"op": "apportion", "unit": "EUR", "value": float(part), "words": words}
+    return {**made, "weights": weights, "of": [whole]}
+
+
+def _corrections(data: Path) -> dict[tuple[str, str, str], dict[str, Any]]:
+    """The corrections made while reading, by file, sheet and cell."""
+    found = {}
+    for path in sorted(data.rglob("corrections.toml")) if data.is_dir() else []:
+        for one in tomllib.loads(path.read_text(encoding="utf-8")).get("correction", []):
+            if one["status"] == "applied":
+                found[one["file"], one.get("sheet", ""), one["cell"]] = one
+    return found
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(re.sub(r"\s", "", text).replace(",", "."))
+    except ValueError:
+        return None
 
 
 def covered_by(total_id: str, tables: Tables) -> list[str]:
@@ -154,32 +258,52 @@ def covered_by(total_id: str, tables: Tables) -> list[str]:
     return rows["funding_id"].tolist()
 
 
-def _cell(tables: Tables, row: Mapping[str, Any], identifier: str) -> list[object]:
+def _cell(tables: Tables, row: Any, identifier: str) -> list[Any]:
     part = int(identifier.split("#")[1]) if re.search(r"#\d+$", identifier) else 0
-    written = _written(tables.data, str(row["source"])).get((str(row["sheet"]), str(row["cell"])), "")
+    path = tables.data / str(row["source"])
+    changed = path.stat().st_mtime_ns if path.is_file() else 0
+    written = _written(path, changed).get((str(row["sheet"]), str(row["cell"])), "")
     return [row["source"], row["sheet"], row["cell"], written, part]
 
 
-@cache
-def _written(data: Path, source: str) -> dict[tuple[str, str], str]:
-    """The text of every filled cell of a raw file, as written."""
+@lru_cache(maxsize=32)
+def _written(path: Path, changed: int) -> dict[tuple[str, str], str]:
+    """The text of every filled cell of a raw file, as written; `changed` is the file's own time stamp."""
+    if not path.is_file():
+        return {}
     return {
-        (grid.sheet, grid.address(row, column)): str(value)
-        for grid in read_grids(data / source)
-        for (row, column), value in grid.values.stack().items()
+        (grid.sheet, grid.address(row, column)): str(int(value) if _is_whole(value) else value)
+        for grid in read_grids(path)
+        for column in range(grid.values.shape[1])
+        for row, value in enumerate(grid.values.iloc[:, column])
         if value is not None and value == value
     }
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, float) and value.is_integer()
 
 
 def _n(parts: Sequence[Trace]) -> str:
     return french.counted(len(parts), "montant")
 
 
-def _sum_words(cells: Sequence[str], blank: int) -> str:
+def _sum_words(filled: Sequence[tuple[str, str]], blank: Sequence[tuple[str, str]]) -> str:
+    """« somme de 11 cellules, G5:G16, une vide »: (sheet, cell) of each amount, and of each blank."""
+    cells = list(dict.fromkeys([*filled, *blank]))
+    sheets = list(dict.fromkeys(sheet for sheet, _ in cells))
+    named = [(sheet, ranges([cell for own, cell in cells if own == sheet])) for sheet in sheets]
+    where = named[0][1] if len(named) == 1 else " et ".join(f"{cells} ({sheet})" for sheet, cells in named)
+    written = len(set(filled))
+    if len(cells) == 1 and len(filled) < 2:
+        return f"cellule {where}" + (", vide" if blank else "")
     if len(cells) == 1:
-        return f"cellule {cells[0]}"
-    empty = f", {'une vide' if blank == 1 else f'{blank} vides'}" if blank else ""
-    return f"somme de {french.counted(len(cells) - blank, 'cellule')}, {ranges(cells)}{empty}"
+        return f"somme des {len(filled)} montants de la cellule {where}"
+    what = french.counted(written, "cellule", feminine=True)
+    if written < len(filled):
+        what = f"{french.counted(len(filled), 'montant')} dans {what}"
+    empty = f", {'une vide' if len(blank) == 1 else f'{len(blank)} vides'}" if blank else ""
+    return f"somme de {what}, {where}{empty}"
 
 
 def ranges(cells: Sequence[str]) -> str:
@@ -204,10 +328,17 @@ def ranges(cells: Sequence[str]) -> str:
 def explain(query: str, tables: Tables) -> str:
     """Where a number comes from, told in French: « 2013/Ville de Lille/Promotion et communication ».
 
-    Each word between slashes is a value of any column (year, funder, axis, territory, recipient, stage…).
-    A number that mixes stages is told once for each stage.
+    Each word between slashes is a value of any column (year, funder, axis, territory, recipient, stage…), or
+    `column=value`; two values of one column are added. A number that mixes stages is told once for each
+    stage. « reports/page.html#src-12 » tells the number 12 of a report, as its annex does.
     """
-    only = dict(_meaning(word.strip(), tables) for word in query.split("/") if word.strip())
+    page, mark, number = query.rpartition("#src-")
+    if mark:
+        return _told_in_page(Path(page), number)
+    only: dict[str, Any] = {}
+    for word in filter(None, map(str.strip, query.split("/"))):
+        key, value = _meaning(french.nfc(word), tables)
+        only.setdefault(key, []).append(value)
     if not only:
         raise DataError("Aucun chiffre demandé.", todo='par exemple : ess explain "2013/Ville de Lille".')
     by = list(dict.fromkeys([*only, "stage", "kind"]))
@@ -227,6 +358,9 @@ def explain(query: str, tables: Tables) -> str:
 
 def _meaning(word: str, tables: Tables) -> tuple[str, Any]:
     """The column and the value that a word of a query stands for."""
+    key, mark, value = word.partition("=")
+    if mark and key in KEYS:
+        return key, value
     if word in schema.STAGES or word in schema.STAGE_LABELS.values():
         return "stage", next(key for key, label in schema.STAGE_LABELS.items() if word in (key, label))
     values = {
@@ -249,10 +383,30 @@ def _meaning(word: str, tables: Tables) -> tuple[str, Any]:
     )
 
 
+def _told_in_page(page: Path, number: str) -> str:
+    """What the annex of a rendered report says of its number."""
+    found = None
+    if page.is_file():
+        found = html.document_fromstring(page.read_bytes()).get_element_by_id(f"src-{number}", None)
+    if found is None:
+        raise DataError(
+            f"Chiffre introuvable : {page}, numéro {number}.",
+            seen=["page lue" if page.is_file() else "page absente"],
+            todo="indiquez une page rendue et le numéro de son annexe, par exemple page.html#src-12.",
+        )
+    return "\n".join(re.sub(r"\s+", " ", part.text_content()).strip() for part in found)
+
+
 def _told(trace: Trace, indent: str) -> list[str]:
     lines = [f"{indent}{trace['words']}"]
-    for file, sheet, cell, text, _ in trace.get("cells", [])[:SHOWN]:
-        lines.append(f"{indent}  {file}, {sheet}, {cell} : « {text} »")
+    cells = list(
+        dict.fromkeys((file, sheet, cell, text) for file, sheet, cell, text, *_ in trace.get("cells", []))
+    )
+    for file, sheet, cell, text in cells[:SHOWN]:
+        place = ", ".join(part for part in (file, sheet, cell) if part)
+        lines.append(f"{indent}  {place} : « {text} »")
+    if len(cells) > SHOWN:
+        lines.append(f"{indent}  … et {french.counted(len(cells) - SHOWN, 'autre cellule')}")
     for part in trace.get("of", []):
         lines += _told(part, indent + "  ")
     return lines
