@@ -660,7 +660,7 @@ def _silent_years(view: View) -> Iterator[Found]:
 
 
 def _same_year_twice(view: View) -> Iterator[Found]:
-    """Several amounts in one cell that their years do not tell apart: a part of the other, or a wrong year."""
+    """Several amounts in one cell that their years do not tell apart: a part of another, or a wrong year."""
     lines = view.funding[view.funding["record_id"].notna() & view.funding["record_id"].duplicated(keep=False)]
     lines = lines[lines["amount_eur"].notna()]
     shared = lines[lines.duplicated(["source", "sheet", "cell"], keep=False)]
