@@ -53,7 +53,7 @@ def load(data: str | Path = "data/raw") -> Tables:
     Raises DataError on a missing folder, a raw file without a sheet, a changed byte, an undeclared header
     or a cell that cannot be read.
     """
-    folder = Path(data)
+    folder = _found(Path(data))
     if not folder.is_dir():
         raise DataError(
             f"Dossier de données absent : {folder}.",
@@ -71,6 +71,31 @@ def load(data: str | Path = "data/raw") -> Tables:
         remarks=_remarks(folder),
         data=folder,
     )
+
+
+def domains(tables: Tables) -> dict[str, list[Any]]:
+    """The years, territories and funders of the data, as a report may be asked for each of them.
+
+    Years are those written and those of the periods covered, dated amounts or not.
+    """
+    funding = tables.funding
+    years = set(funding["year"].dropna().astype("int64"))
+    periods = funding[["period_start", "period_end"]].dropna().drop_duplicates()
+    for start, end in periods.itertuples(index=False):
+        years |= set(range(start.year, end.year + 1))
+    return {
+        "years": [int(year) for year in sorted(years)],
+        "territories": sorted(tables.places["territory"].dropna().unique(), key=french.strip_accents),
+        "funders": sorted(funding["funder"].dropna().unique(), key=french.strip_accents),
+    }
+
+
+def _found(folder: Path) -> Path:
+    """The folder, from here or from the nearest parent that has it (a notebook runs in `notebooks/`)."""
+    if folder.is_absolute() or folder.is_dir():
+        return folder
+    places = [parent / folder for parent in Path.cwd().parents]
+    return next((place for place in places if place.is_dir()), folder)
 
 
 def source_sheets(folder: Path) -> list[SourceSheet]:

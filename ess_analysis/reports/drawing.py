@@ -56,6 +56,8 @@ def clean_svg(text: str, prefix: str, alt: str) -> html.HtmlElement:
     assert drawing is not None
     for name in ("id", "x", "y"):
         drawing.attrib.pop(name, None)
+    if root.get("class") == "scaled":  # a drawing whose text would be too large across the page
+        drawing.set("class", "scaled")
     if not drawing.get("viewBox") and _length(root.get("width")) and _length(root.get("height")):
         drawing.set("viewBox", f"0 0 {_length(root.get('width')):g} {_length(root.get('height')):g}")
     drawing.set("role", "img")

@@ -20,10 +20,12 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from jupyter_client.kernelspec import NATIVE_KERNEL_NAME, KernelSpecManager, NoSuchKernel
@@ -35,7 +37,6 @@ from papermill.utils import merge_kwargs, remove_args
 
 logger = logging.getLogger("ess_analysis")
 
-MEMORY_VARIABLE = "ESS_KERNEL_MEMORY_MB"  # read from the environment of the caller, if set
 START_SECONDS = 30
 
 
@@ -161,17 +162,22 @@ def zygote() -> Zygote:
 class ForkProvisioner(LocalProvisioner):
     """A local provisioner whose kernels are forked instead of started."""
 
+    memory: int | None = None  # megabytes
+    reads: tuple[str, str] | None = None  # the file where opened data files are told, the data folder
+    started: Callable[[Child], None] | None = None  # called with each kernel born
+
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> Mapping[str, Any]:  # type: ignore[override]
         """The connection information of a kernel just forked."""
-        env = dict(kwargs.get("env") or os.environ)
-        memory = env.pop(MEMORY_VARIABLE, "")
         self.process = zygote().fork(
             argv=[_launcher(), *cmd[cmd.index("ipykernel_launcher") + 1 :]],
             cwd=str(kwargs.get("cwd") or os.getcwd()),
-            env=env,
-            memory=int(memory) if memory else None,
+            env=dict(kwargs.get("env") or os.environ),
+            memory=self.memory,
+            reads=self.reads,
         )
         self.pid = self.pgid = self.process.pid
+        if self.started:
+            self.started(self.process)
         return self.connection_info
 
 
@@ -184,13 +190,21 @@ def _launcher() -> str:
 class ForkClient(PapermillNotebookClient):
     """Papermill's client, with a forked kernel."""
 
+    fork_options: Mapping[str, Any] = {}
+    sockets: str = ""  # a folder of its own for the sockets of each kernel
+
     def create_kernel_manager(self) -> AsyncKernelManager:
         """A stock kernel manager whose kernel will be forked; it speaks over local sockets."""
         manager = super().create_kernel_manager()
         manager.transport = "ipc"
-        manager.provisioner = ForkProvisioner(
+        manager.ip = str(Path(self.sockets) / "k")
+        manager.connection_file = str(Path(self.sockets) / "kernel.json")
+        provisioner = ForkProvisioner(
             kernel_id=str(uuid.uuid4()), kernel_spec=manager.kernel_spec, parent=manager
         )
+        for name, value in self.fork_options.items():
+            setattr(provisioner, name, value)
+        manager.provisioner = provisioner
         return manager
 
 
@@ -209,7 +223,12 @@ class ForkEngine(NBClientEngine):
         execution_timeout: int | None = None,
         **kwargs: Any,
     ) -> Any:
-        """The notebook executed in a forked kernel, or by papermill's default engine where that cannot be."""
+        """The notebook executed in a forked kernel, or by papermill's default engine where that cannot be.
+
+        Besides papermill's own options: `fork_memory` (megabytes), `fork_reads` (a file where the data files
+        opened are told, the data folder) and `fork_started` (called with the process of each kernel born).
+        """
+        ours = {name: kwargs.pop(f"fork_{name}", None) for name in ("memory", "reads", "started")}
         reason = _why_not(kernel_name)
         options = {
             "timeout": execution_timeout if execution_timeout else kwargs.get("timeout"),
@@ -224,7 +243,9 @@ class ForkEngine(NBClientEngine):
             _say_once(reason)
             return PapermillNotebookClient(nb_man, **_merged(kwargs, options)).execute()
         client = ForkClient(nb_man, **_merged(kwargs, {**options, "shutdown_kernel": "immediate"}))
-        return client.execute()
+        client.fork_options = ours
+        with tempfile.TemporaryDirectory(prefix="ess-") as client.sockets:
+            return client.execute()
 
 
 def _merged(kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:

@@ -645,8 +645,14 @@ def _assembled(made: Page, name: str, provenance: Mapping[str, str]) -> str:
     title = (made.cover or {}).get("title") or next((t for level, t, _ in made.headings if level == 1), "")
     title = _characters(title or name or "Rapport")
     lead = _rich(made, (made.cover or {}).get("lead", []))
+    if made.cover and not lead and made.blocks and made.blocks[0].tag == "p":
+        lead = [made.blocks.pop(0).text_content()]  # the paragraph under the title, which says for whom
     facts = [(label, _rich(made, fact)) for label, fact in (made.cover or {}).get("facts", [])]
     keypoints = [_rich(made, item) for item in made.keypoints]
+    if keypoints:  # the page makes this heading itself
+        made.blocks = [b for b in made.blocks if not (b.tag == "h2" and b.get("id") == "a-retenir")]
+        made.headings = [heading for heading in made.headings if heading[2] != "a-retenir"]
+    intro = made.blocks.pop(0) if made.blocks and made.blocks[0].tag == "p" else None
     toc = [(level, text, anchor) for level, text, anchor in made.headings if level == 2]
     if made.keypoints:
         toc.insert(0, (2, "À retenir", "a-retenir"))
@@ -655,16 +661,17 @@ def _assembled(made: Page, name: str, provenance: Mapping[str, str]) -> str:
         toc.append((2, "Sigles", "sigles"))
     if annex:
         toc.append((2, "D’où viennent ces chiffres ?", "sources-des-chiffres"))
-    style = _style()
+    css = style()
     policy = (
         "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
-        f"style-src 'sha256-{base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()}'"
+        f"style-src 'sha256-{base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()}'"
     )
-    return _template().render(
+    return template("page.html.j2").render(
         title=title,
         policy=policy,
-        style=Markup(style),
+        style=Markup(css),
         lead=_markup(lead),
+        intro=Markup(html_text(intro)) if intro is not None else "",
         facts=[(label, _markup(fact)) for label, fact in facts],
         keypoints=[_markup(item) for item in keypoints],
         toc=toc,
@@ -733,14 +740,16 @@ def _compact(trace: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @cache
-def _style() -> str:
+def style() -> str:
+    """The style sheet, comments and spaces removed."""
     text = (TEMPLATE / "report.css").read_text(encoding="utf-8")
     return re.sub(r"\s*([{};,>])\s*", r"\1", re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)).strip()
 
 
 @cache
-def _template() -> Any:
+def template(name: str) -> Any:
+    """A template of the reports, everything escaped."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATE), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    return environment.get_template("page.html.j2")
+    return environment.get_template(name)

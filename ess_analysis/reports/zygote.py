@@ -104,6 +104,7 @@ def _become_kernel(request: dict[str, Any]) -> None:
         os.environ.update(request["env"], JPY_PARENT_PID=str(os.getppid()))
         os.chdir(request["cwd"])
         _limit_memory(request.get("memory"))
+        _tell_reads(request.get("reads"))
         gc.unfreeze()
         random.seed()
         sys.modules["numpy"].random.seed()  # type: ignore[attr-defined]
@@ -129,6 +130,24 @@ def _limit_memory(megabytes: int | None) -> None:
             held = int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
         limit = held + megabytes * 2**20
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
+def _tell_reads(reads: list[str] | None) -> None:
+    """Writes the name of each file of the data folder that this process opens, relative to the folder."""
+    if not reads:
+        return
+    told = os.open(reads[0], os.O_WRONLY | os.O_APPEND)
+    folder = os.path.join(reads[1], "")
+    seen: set[str] = set()
+
+    def hear(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "open" and isinstance(arguments[0], (str, bytes, os.PathLike)):
+            path = os.path.abspath(os.fsdecode(arguments[0]))
+            if path.startswith(folder) and path not in seen:
+                seen.add(path)
+                os.write(told, f"{path[len(folder) :]}\n".encode())
+
+    sys.addaudithook(hear)
 
 
 if __name__ == "__main__":

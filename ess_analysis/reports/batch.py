@@ -1,0 +1,291 @@
+"""The batch: plan, skip what is up to date, run the rest, tell what happened.
+
+A report is run by papermill with the engine `ess`, exported, written aside and moved into place: it appears
+whole or not at all, and one that fails keeps its last good version. A lock on the output folder keeps two
+batches apart; the manifest is written after each report, so that a batch cut short goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ess_analysis.errors import DataError
+from ess_analysis.reports import plan
+from ess_analysis.reports.plan import DataFiles, Due, Report
+
+DEFAULT_TIMEOUT = 600.0  # seconds for one report
+DEFAULT_MEMORY = 4096  # megabytes a report may take beyond the preloaded process
+
+
+@dataclass(frozen=True)
+class Task:
+    """Everything needed to run one report, here or on another machine."""
+
+    report: Report
+    data: Path
+    timeout: float = DEFAULT_TIMEOUT
+    memory: int = DEFAULT_MEMORY
+    version: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a report: its page and what it read, or why it failed."""
+
+    report: Report
+    html: str = ""
+    title: str = ""
+    key_sentence: str = ""
+    reads: tuple[str, ...] = ()
+    error: str = ""
+    seconds: float = 0.0
+
+
+@dataclass
+class Summary:
+    """What a batch did."""
+
+    rendered: list[Report] = field(default_factory=list)
+    unchanged: list[Report] = field(default_factory=list)
+    failed: list[tuple[Report, str]] = field(default_factory=list)
+    interrupted: bool = False
+    seconds: float = 0.0
+
+
+def command(options: argparse.Namespace) -> int:
+    """The exit code of `ess report`: 0, or 1 when a report failed."""
+    settings = _settings(options.set)
+    if options.scenario:
+        from ess_analysis.scenarios import frozen_parameters
+
+        settings |= frozen_parameters(options.scenario)
+    asked = {
+        "names": options.names,
+        "years": options.year or (),
+        "settings": settings,
+        "only": options.only or (),
+    }
+    if options.dry_run:
+        for one in planned(options.data, options.notebooks, options.out, force=options.force, **asked):
+            print(f"{one.why or 'à jour'} : {one.report.file}")
+        return 0
+    summary = render(
+        options.data,
+        options.notebooks,
+        options.out,
+        force=options.force,
+        jobs=options.jobs,
+        timeout=options.timeout or DEFAULT_TIMEOUT,
+        memory=options.memory or DEFAULT_MEMORY,
+        cluster=options.cluster,
+        quiet=options.quiet,
+        **asked,
+    )
+    if options.pdf:
+        from ess_analysis.reports.pdf import write_pdfs
+
+        write_pdfs(options.out, [report.file for report in [*summary.rendered, *summary.unchanged]])
+        _index(options.out)
+    print(told(summary, options.out))
+    return 130 if summary.interrupted else 1 if summary.failed else 0
+
+
+def told(summary: Summary, out: Path) -> str:
+    """The end of a batch, in French."""
+    counts = [
+        f"{len(summary.rendered)} rendu(s)",
+        f"{len(summary.unchanged)} inchangé(s)",
+        f"{len(summary.failed)} en échec",
+    ]
+    lines = [f"Rapports : {', '.join(counts)}, en {summary.seconds:.1f} s.".replace(".", ",", 1)]
+    lines += [f"  ÉCHEC {report.file} : {why}" for report, why in summary.failed]
+    if summary.interrupted:
+        lines.append("Interrompu : le prochain « ess report » rendra ce qui manque.")
+    lines.append(f"Ouvrir {out / 'index.html'}")
+    return "\n".join(lines)
+
+
+def _settings(given: Sequence[str]) -> dict[str, Any]:
+    """The values typed as name=value: whole numbers, numbers, true and false, or text."""
+    found: dict[str, Any] = {}
+    for one in given:
+        name, equals, text = one.partition("=")
+        if not equals or not name.isidentifier():
+            raise DataError("Paramètre mal écrit.", seen=[one], todo="écrivez --set nom=valeur.")
+        found[name] = _value(text)
+    return found
+
+
+def _value(text: str) -> Any:
+    for read in (int, float):
+        try:
+            return read(text)
+        except ValueError:
+            continue
+    return {"true": True, "false": False}.get(text, text)
+
+
+def planned(data: Path, notebooks: Path, out: Path, *, force: bool = False, **asked: Any) -> list[Due]:
+    """The reports asked for and why each must be rendered; nothing is run."""
+    manifest = plan.read_manifest(out)
+    files = DataFiles(data, manifest.get("files"))
+    values = _values(data, files, manifest)
+    library = plan.library_digest()
+    wanted = plan.reports(plan.families(notebooks), values, data=data, **asked)
+    return [Due(one, "demandé" if force else plan.due(one, manifest, files, out, library)) for one in wanted]
+
+
+def _values(data: Path, files: DataFiles, manifest: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """All the years, territories and funders of the data; kept in the manifest, since reading is slow."""
+    known = manifest.get("values", {})
+    mark = files.digest()
+    if known.get("data") == mark:
+        return dict(known["values"])
+    from ess_analysis.load import domains, load
+
+    return domains(load(data))
+
+
+def render(
+    data: Path = Path("data/raw"),
+    notebooks: Path = Path("notebooks"),
+    out: Path = Path("reports"),
+    *,
+    force: bool = False,
+    jobs: int | None = None,
+    timeout: float = DEFAULT_TIMEOUT,
+    memory: int = DEFAULT_MEMORY,
+    cluster: str | None = None,
+    quiet: bool = False,
+    **asked: Any,
+) -> Summary:
+    """What the batch did: every report asked for is up to date in `out`, or told as failed.
+
+    `asked` narrows the plan: names, years, settings, only (see `plan.reports`).
+    """
+    start = time.perf_counter()
+    summary = Summary()
+    with _alone(out):
+        manifest = plan.read_manifest(out)
+        files = DataFiles(data, manifest.get("files"))
+        values = _values(data, files, manifest)
+        library = plan.library_digest()
+        wanted = plan.reports(plan.families(notebooks), values, data=data, **asked)
+        todo = []
+        for report in wanted:
+            if force or plan.due(report, manifest, files, out, library):
+                todo.append(report)
+            else:
+                summary.unchanged.append(report)
+        if todo:
+            manifest |= {
+                "files": {"stats": files.stats},
+                "values": {"data": files.digest(), "values": values},
+            }
+            tasks = [Task(report, data, timeout, memory, library[:12]) for report in todo]
+            keep = _keeper(manifest, files, library, out, summary)
+            _run(tasks, keep, jobs=jobs, cluster=cluster, quiet=quiet, summary=summary)
+            _index(out)
+    summary.seconds = time.perf_counter() - start
+    return summary
+
+
+def _keeper(
+    manifest: dict[str, Any], files: DataFiles, library: str, out: Path, summary: Summary
+) -> Callable[[Outcome], None]:
+    """What is done with each outcome, in the order they come: file, manifest, summary."""
+    from ess_analysis.reports.exporter import write_whole
+
+    known = manifest.setdefault("reports", {})
+
+    def keep(outcome: Outcome) -> None:
+        report = outcome.report
+        entry = {"name": report.name, "file": report.file, "shown": dict(report.parameters)}
+        if outcome.error:
+            summary.failed.append((report, outcome.error))
+            before = known.get(report.key, {})
+            known[report.key] = {**before, **entry, "status": "failed", "error": outcome.error}
+        else:
+            content = outcome.html.encode("utf-8")
+            write_whole(out / report.file, content)
+            summary.rendered.append(report)
+            known[report.key] = {
+                **entry,
+                **plan.marks(report, outcome.reads, files, library),
+                "status": "rendered",
+                "title": outcome.title,
+                "key_sentence": outcome.key_sentence,
+                "output": hashlib.sha256(content).hexdigest(),
+            }
+        plan.write_manifest(out, manifest)
+
+    return keep
+
+
+def _run(
+    tasks: Sequence[Task],
+    keep: Callable[[Outcome], None],
+    *,
+    jobs: int | None,
+    cluster: str | None,
+    quiet: bool,
+    summary: Summary,
+) -> None:
+    from tqdm import tqdm
+
+    with tqdm(total=len(tasks), desc="Rapports", unit="rapport", disable=quiet or None, leave=False) as bar:
+        try:
+            for outcome in _outcomes(tasks, jobs or os.cpu_count() or 1, cluster):
+                keep(outcome)
+                bar.set_postfix_str(outcome.report.file)
+                bar.update()
+        except KeyboardInterrupt:
+            summary.interrupted = True
+
+
+def _outcomes(tasks: Sequence[Task], jobs: int, cluster: str | None) -> Iterator[Outcome]:
+    """The outcomes as they come, from this machine or from a cluster."""
+    if cluster:
+        from ess_analysis.reports.cluster import outcomes
+
+        yield from outcomes(tasks, cluster)
+        return
+    from ess_analysis.reports.running import outcomes as here
+
+    yield from here(tasks, min(jobs, len(tasks)))
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """The output folder, held by this batch only; leftovers of a batch cut short are removed."""
+    (out / plan.STATE).mkdir(parents=True, exist_ok=True)
+    with (out / plan.STATE / "lock").open("w") as file:
+        try:
+            import fcntl
+
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                print(f"Un autre rendu est en cours dans {out} : celui-ci attend son tour.", file=sys.stderr)
+                fcntl.flock(file, fcntl.LOCK_EX)
+        except ImportError:  # Windows: no lock, the files are still moved whole
+            pass
+        for left in [*out.glob(".*.part"), *(out / plan.STATE).glob(".*.part")]:
+            left.unlink(missing_ok=True)
+        yield
+
+
+def _index(out: Path) -> None:
+    """The index page of the folder, from its manifest."""
+    from ess_analysis.reports.index import write_index
+
+    write_index(list(plan.read_manifest(out).get("reports", {}).values()), out)
