@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +13,9 @@ import pytest
 
 from ess_analysis import schema
 from ess_analysis.checks import CHECKS, check
+from ess_analysis.load import load
+
+ROOT = Path(__file__).resolve().parents[1]
 
 SOURCE = "ville/classeur.xlsx"
 
@@ -456,3 +461,92 @@ def test_each_check_has_its_own_code_a_known_severity_and_a_french_sentence() ->
     assert len({one.code for one in CHECKS}) == len(CHECKS)
     assert {one.severity for one in CHECKS} <= set(schema.SEVERITIES)
     assert all(one.sentence.endswith(".") and one.sentence[0].isupper() for one in CHECKS)
+
+
+# --- The note ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def note() -> pd.DataFrame:
+    return check(load(ROOT / "data" / "raw"))
+
+
+POINTS = [  # point of the list of anomalies of the note, code, sheet, cell, words of the message
+    (
+        "A-01",
+        "COLUMN-TOTAL",
+        "Annexe 2",
+        "F17",
+        "59 827 € le total annoncé est 73 000 € il manque 13 173 € (18,0 %)",
+    ),
+    ("A-02", "COLUMN-TOTAL", "Annexe 2", "G17", "80 718 € 96 891 € il manque 16 173 € (16,7 %)"),
+    ("A-03", "COLUMN-TOTAL", "Annexe 2", "H17", "61 300 € 69 300 € il manque 8 000 € (11,5 %)"),
+    ("A-04", "COLUMN-TOTAL", "Annexe 2", "I17", "79 245 € 100 590 € il manque 21 345 € (21,2 %)"),
+    ("A-05", "COLUMN-TOTAL", "Annexe 2", "J17", "140 545 € 169 891 € il manque 29 346 € (17,3 %)"),
+    ("A-06", "TOTALS-BALANCE", "Annexe 2", "J17", "69 300 + 100 590 = 169 890 € non 169 891 € écart de 1 €"),
+    (
+        "A-07",
+        "GAPS-TOGETHER",
+        "Annexe 2",
+        "F17",
+        "12 lignes sont équilibrées 5 écarts concordent lignes manquent",
+    ),
+    ("A-08", "COLUMN-TOTAL", "Annexe 1", "A9", "5 montants lus font 171 663 € exactement"),
+    (
+        "A-09",
+        "ENVELOPE",
+        "Actions 2011-2014",
+        "C6",
+        "171 663 € 110 000 € 156,1 % 78,0 % 39,0 % 98 663 € ne dépasse pas",
+    ),
+    ("A-10", "DETAIL", "Annexe 1", "F4", "73 000 € 59 827 € 82,0 %"),
+    ("A-11", "NO-TOTAL", "Actions 2011-2014", "C4", "182 000 € 243 663 € 1 ligne sans montant"),
+    ("A-12", "SELF-REFERENCE", "Annexe 1", "E4", "Cf détails en annexe 1"),
+    ("A-13", "LOST-REFERENCE", "", "A23", "annexe 3"),
+    ("A-16", "YEAR-SILENT", "", "", "2011 ou 2014 période 2011-2014"),
+    ("A-17", "STAGES", "Annexe 1", "F4", "171 663 € accordé 140 545 € prévisionnel ne s'ajoutent pas"),
+    ("B-01", "STATED-COUNT", "Annexe 1", "A9", "4 fiches annoncées 4 lues 5 montants"),
+    ("B-03", "UNDATED", "Annexe 1", "F5", "3 montants sans année sur 5 25 663 €"),
+    ("B-08", "NUMBER-RESTART", "Annexe 2", "C5", "4 + 3 + 2 + 3 = 12"),
+    (
+        "B-09",
+        "BLANK-CELL",
+        "Annexe 2",
+        "F11",
+        "9 cellules Lille Métropole 1 Ville de Lille 1 externe 4 partenaires 2",
+    ),
+    ("B-13", "FUNDED-TWICE", "Annexe 1", "E7", "Ciné cité social 4 730 € 4 000 €"),
+    ("B-17", "FUNDER-PARTNER", "Annexe 2", "F7", "LM financeur et partenaire"),
+    ("C-20", "ACCENT", "Annexe 2", "C5", "realisation réalisation"),
+    ("C-26", "CUT-TEXT", "Annexe 2", "C14", "séparateur"),
+]
+
+
+@pytest.mark.parametrize(("point", "code", "sheet", "cell", "words"), POINTS, ids=[one[0] for one in POINTS])
+def test_the_checks_find_by_themselves_the_arithmetic_points_of_the_note(
+    note: pd.DataFrame, point: str, code: str, sheet: str, cell: str, words: str
+) -> None:
+    found = note[(note["code"] == code) & (note["sheet"] == sheet) & (note["cell"] == cell)]
+    assert len(found) == 1, point
+    message = found.iloc[0]["message"].replace("\u202f", " ").replace("\u00a0", " ")
+    at = 0
+    for piece in re.findall(r"[\d,]+(?: \d{3})*(?: [€%])?|[^\s\d]+", words):
+        at = message.find(piece, at)
+        assert at >= 0, (point, piece, message)
+
+
+def test_nothing_else_is_said_of_the_note(note: pd.DataFrame) -> None:
+    """Every finding was read against the note by a person; a new one must be too."""
+    said = note[~note["code"].str.startswith("READ-")]
+    known = {(code, sheet, cell) for _, code, sheet, cell, _ in POINTS} | {
+        ("COLUMN-TOTAL", "Actions 2011-2014", "D6"),  # « 171 663 € », announced a second time, exact
+        ("STATED-COUNT", "Actions 2011-2014", "D6"),
+        ("UNDATED", "Actions 2011-2014", "C4"),  # 10 000 € and 110 k€
+        ("SHARED-AMOUNT", "Annexe 1", "F7"),  # 4 730 € for three territories
+    }
+    assert set(zip(said["code"], said["sheet"], said["cell"], strict=True)) == known
+    assert len(said) == len(known)
+
+
+def test_nothing_of_the_note_is_blocking(note: pd.DataFrame) -> None:
+    assert set(note["severity"]) == {"alert", "info"}
