@@ -36,13 +36,14 @@ STRONGEST = 10  # the recipients whose share is told, where there are more
 
 @dataclass(frozen=True)
 class About:
-    """What a report is about: the tables, the years, the territory or the funder; and what follows from them."""
+    """What a report is about: the tables, the years, the territory or the funder; what follows from them."""
 
     tables: Tables
     first_year: int | None = None
     last_year: int | None = None
     territory: str | None = None
     funder: str | None = None
+    widened: bool = False  # over all years, in a report that is about some
 
     @property
     def years(self) -> list[int] | None:
@@ -53,7 +54,9 @@ class About:
 
     @property
     def when(self) -> str:
-        """The period in a sentence: « en 2013 »."""
+        """The period in a sentence: « en 2013 », « en tout », « toutes années confondues »."""
+        if self.first_year is None:
+            return "toutes années confondues" if self.widened else "en tout"
         return sentences.when(self.first_year, self.last_year)
 
     @property
@@ -61,15 +64,16 @@ class About:
         """The period of a date: « de 2013 »."""
         return self.when.replace("en ", "de ", 1)
 
-    @property
+    @cached_property
     def everywhere(self) -> About:
         """The same years, for every territory and funder."""
         return replace(self, territory=None, funder=None)
 
-    @property
+    @cached_property
     def always(self) -> About:
         """The same territory or funder, over all years."""
-        return replace(self, first_year=None, last_year=None)
+        widened = self.widened or self.years is not None
+        return replace(self, first_year=None, last_year=None, widened=widened)
 
     @cached_property
     def lines(self) -> pd.DataFrame:
@@ -96,12 +100,19 @@ class About:
 
     @cached_property
     def record_ids(self) -> set[str]:
-        """The records of the years asked, those without a year and, for a whole report, those without an amount."""
+        """The records of the years asked, those without a year; of a whole report, those without amount."""
         found = {*self.dated["record_id"], *self.undated["record_id"]}
         if self.funder is None and self.territory is None:
             paid = self.tables.funding.dropna(subset=["amount_eur"])["record_id"]
             found |= set(self.tables.records["record_id"]) - set(paid)
         return found
+
+    @cached_property
+    def funder_order(self) -> list[str]:
+        """Every funder of the tables, the greatest first: the same colour for the same funder everywhere."""
+        lines = self.tables.funding[self.tables.funding["kind"].eq("cash")]
+        sums = lines.groupby("funder")["amount_eur"].sum()
+        return [str(name) for name in sums.sort_values(ascending=False, kind="stable").index]
 
     @cached_property
     def findings(self) -> pd.DataFrame:
@@ -121,7 +132,7 @@ class About:
         return {name: value for name, value in asked.items() if value is not None}
 
     def by(self, *columns: str, stage: str, undated: bool = False) -> pd.DataFrame:
-        """The amounts of one stage by these columns, traced: those of the years asked, or those without one."""
+        """The amounts of one stage by these columns, traced: of the years asked, or those without one."""
         asked = (*columns, stage, undated)
         if asked not in self._made:
             lines = self.undated if undated else self.dated
@@ -135,10 +146,11 @@ class About:
         return self._made[asked]
 
     def once(self, *columns: str) -> pd.DataFrame:
-        """Each euro counted once, by these columns, traced; what carries no year stays, in a row of its own."""
-        only = self._filters("year" in columns)
-        made = consolidated(self.tables, list(columns), trace=True, **only)
-        return traced(made.dropna(subset=["amount_eur"]), self.tables)
+        """Each euro counted once, by these columns, traced; what carries no year has a row of its own."""
+        if columns not in self._made:
+            made = consolidated(self.tables, list(columns), trace=True, **self._filters("year" in columns))
+            self._made[columns] = traced(made.dropna(subset=["amount_eur"]), self.tables)
+        return self._made[columns]
 
     def stage_that_tells(self, column: str) -> str | None:
         """The stage whose amounts best say `column`: most money with it; the latest stage on a tie."""
@@ -194,7 +206,7 @@ def ranked(frame: pd.DataFrame, column: str) -> pd.DataFrame:
 
 
 def stage_sums(asked: About, undated: bool = False) -> pd.DataFrame:
-    """stage, amount_eur, trace: what each stage adds up to, latest first, with what totals hold beyond lines."""
+    """stage, amount_eur, trace: the sum of each stage, latest first, with what totals hold beyond lines."""
     rows = []
     for stage in LATEST_FIRST:
         frame = asked.by("funder", stage=stage, undated=undated)
@@ -234,8 +246,8 @@ _READINGS = {
 def envelope_readings(asked: About) -> pd.DataFrame:
     """What was awarded from each envelope that awards detail, under each reading of the years it covers.
 
-    Columns: title, reading, amount_eur (awarded), envelope_eur (available over the years of the awards), share,
-    each with its trace; one_trace (the envelope as written); default (the reading followed).
+    Columns: title, reading, amount_eur (awarded), envelope_eur (available over the years of the awards),
+    share, each with its trace; one_trace (the envelope as written); default (the reading followed).
     """
     lines = asked.always.lines
     declared = (asked.tables.readings or {}).get("envelope", {})
@@ -270,7 +282,7 @@ def envelope_readings(asked: About) -> pd.DataFrame:
 
 
 def stated_against_lines(asked: About) -> pd.DataFrame:
-    """Each total announced for these years against its lines: name, amount_eur, gap_eur, stated_eur, traces."""
+    """Each total announced for these years against its lines: name, amount_eur, gap_eur, stated_eur."""
     tables = asked.tables
     totals = tables.stated_totals.dropna(subset=["amount_eur"])
     if asked.years is not None:
@@ -306,31 +318,37 @@ def stated_against_lines(asked: About) -> pd.DataFrame:
 
 
 def delivery_by_operator(asked: About) -> pd.DataFrame:
-    """As `ranked`: what each operator carries out of the actions of these years, « non détaillé » apart."""
+    """What each operator carries out of the actions of these years: name, amount_eur, gap_eur, traces.
+
+    gap_eur is what its announced total holds beyond its lines.
+    """
     lines = asked.tables.delivery
     lines = lines[lines["record_id"].isin(asked.dated["record_id"]) & lines["amount_eur"].notna()]
-    rows = [
-        {"operator": operator, "trace": delivery_trace(same, asked.tables)}
-        for operator, same in lines.groupby("operator")
-    ]
     totals = asked.tables.stated_totals
-    totals = (
-        totals[totals["measure"].eq("delivery") & totals["amount_eur"].notna()] if rows else totals.iloc[:0]
-    )
-    known = {row["operator"]: row["trace"] for row in rows}
-    for total in totals.to_dict(orient="records"):
-        if total["operator"] in known and asked.funder is None and asked.territory is None:
-            gap = difference_of(stated_trace(total["total_id"], asked.tables), known[total["operator"]])
-            rows += (
-                [{"operator": f"{total['operator']}, {schema.NOT_ITEMISED}", "trace": gap}]
-                if gap["value"]
-                else []
-            )
-    return pd.DataFrame(rows, columns=["operator", "trace"])
+    totals = totals[totals["measure"].eq("delivery") & totals["amount_eur"].notna()]
+    if asked.funder is not None or asked.territory is not None:
+        totals = totals.iloc[:0]  # a total covers every funder and territory
+    stated = {
+        row["operator"]: stated_trace(row["total_id"], asked.tables) for row in totals.to_dict("records")
+    }
+    rows = []
+    for operator, same in lines.groupby("operator"):
+        trace = delivery_trace(same, asked.tables)
+        gap = difference_of(stated[operator], trace) if operator in stated else None
+        rows.append(
+            {
+                "name": operator,
+                "amount_eur": trace["value"],
+                "gap_eur": gap["value"] if gap else float("nan"),
+                "trace": trace,
+                "gap_eur_trace": gap,
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def communes_reached(asked: About) -> pd.DataFrame:
-    """Every commune of the reference: commune, insee_code, longitude, latitude, count of the records naming it."""
+    """Every commune of the reference: commune, insee_code, longitude, latitude, count of records."""
     known = territories.communes().rename(columns={"name": "commune"})
     places = asked.tables.places
     places = places[places["record_id"].isin(asked.record_ids) & places["insee_code"].notna()]

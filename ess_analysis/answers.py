@@ -1,7 +1,7 @@
 """The questions of the reports, one function each: what is asked → a figure, a sentence, a table.
 
-A notebook says what it is about with `about(...)`, then asks. Where the data say nothing, the answer is a sentence
-that says so: never an empty chart, never a zero in place of a silence.
+A notebook says what it is about with `about(...)`, then asks. Where the data say nothing, the answer is a
+sentence that says so: never an empty chart, never a zero in place of a silence.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from ess_analysis.about import (
     strongest,
 )
 from ess_analysis.display import SILENCE, Cover, Glossary, Group, Listing, Number, Sentence, Shown
-from ess_analysis.sentences import STAGE_WORDS, amount, count, listed, said, share, worded
+from ess_analysis.sentences import STAGE_WORDS, amount, as_title, count, listed, said, share, worded
 from ess_analysis.tables import display_table
 from ess_analysis.traces import amount_trace, count_of, total_trace
 
@@ -77,7 +77,6 @@ def key_points(asked: About) -> Listing:
             axis_told(asked),
             concentration_told(asked),
             not_itemised_told(asked),
-            each_euro_once(asked),
             shared_told(asked),
             undated_told(asked),
             communes_told(asked),
@@ -87,7 +86,7 @@ def key_points(asked: About) -> Listing:
 
 
 def quality_points(asked: About) -> Listing:
-    """« À retenir » of the report on quality: what was found, what adds up, what does not, what is missing."""
+    """« À retenir » of the report on quality: what was found, what adds up, what does not, what is silent."""
     points = [findings_told(asked), exact_totals_told(asked), not_itemised_told(asked), undated_told(asked)]
     return Listing(tuple(point for point in [*points, shared_told(asked)] if point), "keypoints")
 
@@ -106,6 +105,8 @@ def how_much(asked: About) -> Group:
         frame,
         "stage",
         "funder",
+        order=asked.funder_order,
+        added=False,
         title=sentences.headline(sums, asked.when),
         alt=alt("Barres : montants par étape et par financeur", asked),
         source=source(asked),
@@ -123,7 +124,8 @@ def who_funds_which_axis(asked: About) -> Group:
         asked.by("axis", "funder", stage=stage),
         "axis",
         "funder",
-        title=axis_told(asked),
+        order=asked.funder_order,
+        title=as_title(axis_told(asked)),
         alt=alt("Barres : montants par axe et par financeur", asked),
         source=source(asked),
     )
@@ -144,7 +146,7 @@ def which_territories(asked: About) -> Group:
     figure = figures.ranked_bars(
         both if len(undated) else dated.drop(columns="missing"),
         "name",
-        title=sentences.leader(dated, "territoire", money(stage, asked)),
+        title=as_title(sentences.leader(dated, "territoire", money(stage, asked))),
         alt=alt("Barres : montants par territoire", asked),
         aside=("undated_eur", schema.MISSING_LABELS["year"]) if len(undated) else None,
         labels={"name": "Territoire"},
@@ -165,7 +167,9 @@ def how_concentrated(asked: About) -> Group:
     figure = figures.ranked_bars(
         frame.drop(columns="missing"),
         "name",
-        title=sentences.concentration(frame, "bénéficiaire", money(stage, wide), STRONGEST, strongest(frame)),
+        title=as_title(
+            sentences.concentration(frame, "bénéficiaire", money(stage, wide), STRONGEST, strongest(frame))
+        ),
         alt=alt("Barres : part de chaque bénéficiaire", wide),
         written="share",
         labels={"name": "Bénéficiaire"},
@@ -185,7 +189,7 @@ def is_the_envelope_kept(asked: About) -> Group:
     ]
     figure = figures.envelope_bars(
         frame.drop(columns=["default", "one_trace", "title"]),
-        title=sentences.envelope_kept(followed[0]),
+        title=as_title(sentences.envelope_kept(followed[0])),
         alt=alt("Barres : montants accordés face à l'enveloppe", asked.always),
         source=source(asked),
     )
@@ -204,7 +208,7 @@ def do_lines_explain_totals(asked: About) -> Group:
     figure = figures.ranked_bars(
         frame.drop(columns="table_id"),
         "name",
-        title=sentences.worst_gap(worst["name"], worst["gap_eur"], worst["gap_eur_trace"]),
+        title=as_title(sentences.worst_gap(worst["name"], worst["gap_eur"], worst["gap_eur_trace"])),
         alt=alt("Barres : totaux annoncés, détaillés ou non", asked),
         aside=("gap_eur", schema.NOT_ITEMISED),
         leader=False,
@@ -216,19 +220,25 @@ def do_lines_explain_totals(asked: About) -> Group:
 
 def who_carries_out(asked: About) -> Group:
     """Who carries the actions out, and for how much."""
-    frame, whole = delivery_by_operator(asked), f"montants à réaliser {asked.when}"
-    if frame.empty:
+    frame = delivery_by_operator(asked)
+    if len(frame):
+        whole = [total_trace([row["trace"], row["gap_eur_trace"]]) for row in frame.to_dict(orient="records")]
+        order = ranked(frame.assign(trace=whole, amount_eur=0.0), "name")
+        title = sentences.leader(order, "opérateur", f"montants à réaliser {asked.when}")
+    else:
         stage = asked.stage_that_tells("operator")
         if stage is None:
             return shown(not_said(asked, "qui réalise"))
-        frame, whole = asked.by("operator", stage=stage), money(stage, asked)
-    named = frame["operator"].astype(str).str.removesuffix(f", {schema.NOT_ITEMISED}")
+        frame = ranked(asked.by("operator", stage=stage), "operator")
+        title = sentences.leader(frame, "opérateur", money(stage, asked))
+        frame = frame.drop(columns="missing")
     figure = figures.ranked_bars(
-        ranked(frame, "operator").drop(columns="missing"),
+        frame,
         "name",
-        title=sentences.leader(ranked(frame.assign(operator=named), "operator"), "opérateur", whole),
+        title=as_title(title),
         alt=alt("Barres : montants par opérateur", asked),
-        labels={"name": "Opérateur"},
+        aside=("gap_eur", schema.NOT_ITEMISED) if "gap_eur" in frame else None,
+        labels={"name": "Opérateur", "amount_eur": "Détaillé" if "gap_eur" in frame else "Montant"},
         source=source(asked),
     )
     return shown(figure)
@@ -241,7 +251,7 @@ def which_communes(asked: About) -> Group:
     frame = communes_reached(asked)
     if not frame["count"].any():
         return shown(said("Aucune commune de la référence n'est nommée dans ces fiches."))
-    title = communes_told(asked)
+    title = as_title(communes_told(asked))
     figure = figures.places_map(
         frame, title=title, alt=alt("Carte : communes nommées", asked), source=source(asked)
     )
@@ -257,8 +267,15 @@ def which_results(asked: About) -> Group:
     if told.empty:
         return shown(said("Les données n'énoncent aucun résultat chiffré."))
     titles = asked.tables.records.set_index("record_id")["title"]
-    texts = [Number(row["text"], _stated(row)) for row in told.to_dict(orient="records")]
-    rows = pd.DataFrame({"title": told["record_id"].map(titles), "text": texts})
+    rows = pd.DataFrame(
+        [
+            {
+                "title": titles.get(record, record),
+                "text": listed([Number(row["text"], _stated(row)) for row in same.to_dict(orient="records")]),
+            }
+            for record, same in told.groupby("record_id", sort=False)
+        ]
+    )
     return shown(display_table(rows, said("Les résultats, tels qu'ils sont énoncés"), note=source(asked)))
 
 
@@ -273,7 +290,8 @@ def which_years(asked: About) -> Group:
         frame,
         "year",
         "funder",
-        title=sentences.leader(years, "année", "montants comptés une seule fois", feminine=True),
+        order=asked.funder_order,
+        title=as_title(sentences.strongest_year(years)),
         alt=alt("Barres : montants par année et par financeur", asked),
         in_order=True,
         reading=said("Chaque euro est compté une seule fois, à son étape la plus avancée."),
@@ -284,19 +302,14 @@ def which_years(asked: About) -> Group:
 
 def which_share(asked: About) -> Group:
     """What this territory or this funder weighs among the others."""
-    column, word = ("territory", "territoire") if asked.territory else ("funder", "financeur")
-    stage = asked.stage_that_tells(column)
-    if stage is None:
+    word = "territoire" if asked.territory else "financeur"
+    frame, _ = everyone(asked)
+    if not share_told(asked):
         return shown(not_said(asked, f"le {word}"))
-    everyone = (
-        funders(asked.everywhere, stage)
-        if asked.funder
-        else ranked(asked.everywhere.by(column, stage=stage), column)
-    )
     figure = figures.ranked_bars(
-        everyone.drop(columns="missing"),
+        frame.drop(columns="missing"),
         "name",
-        title=share_told(asked),
+        title=as_title(share_told(asked)),
         alt=alt(f"Barres : montants par {word}", asked),
         accent=asked.territory or asked.funder,
         labels={"name": french.sentence_case(word)},
@@ -394,7 +407,8 @@ def what_to_know(asked: About) -> Group:
 
 def money(stage: str, asked: About | None = None) -> str:
     """« montants prévus en 2013 »."""
-    return f"montants {STAGE_WORDS[stage][1]}" + (f" {asked.when}" if asked else "")
+    when = asked.when if asked and (asked.years or asked.widened) else ""
+    return f"montants {STAGE_WORDS[stage][1]} {when}".rstrip()
 
 
 def stages_told(asked: About) -> Sentence:
@@ -404,26 +418,41 @@ def stages_told(asked: About) -> Sentence:
 
 def share_told(asked: About) -> Sentence:
     """What the territory or the funder asked weighs among all."""
-    column, mine = ("territory", asked.territory) if asked.territory else ("funder", asked.funder)
-    stage = asked.stage_that_tells(column)
-    if mine is None or stage is None:
+    mine = asked.territory or asked.funder
+    frame, whole = everyone(asked)
+    if mine not in set(frame["name"]):
         return SILENCE
-    frame = (
-        funders(asked.everywhere, stage)
-        if asked.funder
-        else ranked(asked.everywhere.by(column, stage=stage), column)
-    )
     row = frame[frame["name"] == mine].iloc[0]
-    weight = share(row["share"], row["share_trace"])
-    return said("{name} : {share} des {money}.", name=mine, share=weight, money=money(stage, asked))
+    return said(
+        "{name} : {share} des {whole}.", name=mine, share=share(row["share"], row["share_trace"]), whole=whole
+    )
+
+
+def everyone(asked: About) -> tuple[pd.DataFrame, str]:
+    """As `ranked`: every territory at its best stage, or every funder, each euro once; and of what."""
+    if asked.territory is None:
+        return ranked(asked.everywhere.once("funder"), "funder"), once_counted(asked.everywhere)
+    stage = asked.stage_that_tells("territory")
+    if stage is None:
+        return ranked(pd.DataFrame(columns=["territory", "amount_eur", "trace"]), "territory"), ""
+    return ranked(asked.everywhere.by("territory", stage=stage), "territory"), money(stage, asked)
 
 
 def funder_told(asked: About) -> Sentence:
-    """Who funds most, at the stage that says it best."""
-    stage = asked.stage_that_tells("funder")
-    if stage is None or asked.funder is not None:
+    """Who funds most, each euro counted once."""
+    if asked.funder is not None:
         return SILENCE
-    return sentences.leader(funders(asked, stage), "financeur", money(stage, asked))
+    return sentences.leader(ranked(asked.once("funder"), "funder"), "financeur", once_counted(asked))
+
+
+def once_counted(asked: About) -> str:
+    """« montants accordés en 2013 » for one stage; « euros de 2013, comptés une seule fois » for several."""
+    found = asked.dated["stage"].unique()
+    if len(found) == 1:
+        return money(str(found[0]), asked)
+    return (
+        f"euros {asked.of_when}, comptés une seule fois" if asked.years else "euros, comptés une seule fois"
+    )
 
 
 def axis_told(asked: About) -> Sentence:
@@ -533,16 +562,9 @@ def exact_totals_told(asked: About) -> Sentence:
         return said("Aucun total n'est annoncé : rien ne permet de vérifier les sommes.")
     cells = [trace["cells"][0] for trace in frame["stated_eur_trace"]]
     exact = [cell for cell, gap in zip(cells, frame["gap_eur"], strict=True) if not gap]
-    return said(
-        "Totaux annoncés : {all} ; retrouvés par leurs lignes : {exact}.",
-        all=Number(
-            french.number(len(cells)),
-            count_of(
-                cells,
-                "total",
-            ),
-        ),
-        exact=Number(french.number(len(exact)), count_of(exact, "total")) if exact else "aucun",
+    found = Number(french.number(len(exact)), count_of(exact, "total")) if exact else None
+    return sentences.exact_totals(
+        found, len(exact), Number(french.number(len(cells)), count_of(cells, "total"))
     )
 
 
@@ -557,7 +579,7 @@ def findings_told(asked: About) -> Sentence:
         told.append(
             count(len(cells), *nouns, feminine=severity != "blocking", trace=count_of(cells, nouns[0]))
         )
-    return said("Les contrôles donnent {told}.", told=listed(told))
+    return said("Contrôles : {told}.", told=listed(told))
 
 
 _SEVERITY_NOUNS = {

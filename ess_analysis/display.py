@@ -180,7 +180,8 @@ class Listing(Shown):
         return {"kind": self.kind, "items": [rich(item) for item in self.items]}
 
     def html(self) -> str:
-        return f"<ul>{''.join(f'<li>{escape(str(item))}</li>' for item in self.items)}</ul>"
+        head = "<h2>À retenir</h2>" if self.kind == "keypoints" else ""
+        return f"{head}<ul>{''.join(f'<li>{escape(str(item))}</li>' for item in self.items)}</ul>"
 
 
 @dataclass(frozen=True)

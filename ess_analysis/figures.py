@@ -31,8 +31,8 @@ FOLD = 12  # bars drawn; the others are one bar, and stay listed in the data tab
 
 _ROUND = [  # where a name is tried: to the right, to the left, above, below, then slanting, then further away
     (distance, math.radians(angle))
-    for distance in (4, 14, 26, 40, 56, 72, 90)
-    for angle in (0, 180, 270, 90, 330, 30, 210, 150, 300, 60, 240, 120)
+    for distance in range(4, 120, 8)
+    for angle in (0, 180, 270, 90, 330, 30, 210, 150, 300, 60, 240, 120, 345, 15, 315, 45, 195, 165)
 ]
 _LABEL, _LINE, _BAR, _GAP = 15, 20, 20, 14
 _ON = {0: PAPER, 1: INK, 2: PAPER, 3: INK, MISSING: INK, REST: INK}  # text over each series, at 4.5:1 or more
@@ -93,20 +93,26 @@ def stacked_bars(
     *,
     title: Text,
     alt: str,
+    order: Sequence[str] = (),
     in_order: bool = False,
+    added: bool = True,
     **around: Any,
 ) -> Figure:
     """One bar for each value of `rows`, cut by `series`: what each funder brings to each axis.
 
     `frame`: the two columns, amount_eur, trace; one row for one pair. Four series at most have their own
-    look (three, then « autres »); « non ventilé », « non détaillé » are hatched. `around`: reading, source.
+    look (three, then « autres »), in `order` so that a name keeps its colour from one figure to the next;
+    « non ventilé », « non détaillé » are hatched. Rows go by weight, or by name when `in_order`; the data
+    table has a total where rows may be `added`. `around`: reading, source.
     """
     whole = _crossed(frame, rows, series)
     if in_order:
         whole = whole.sort_index(key=lambda names: names.astype(str))
+    first = [name for name in order if name in whole]
+    whole = whole[[*first, *(name for name in whole if name not in first)]]
     drawn = _folded(_folded(whole, FOLD, FOLD - 1).T, 4, 3).T
     named = [name for name in drawn.columns if not nameless(name)]
-    style = {name: REST if name.endswith(_OTHERS) else place for place, name in enumerate(named)}
+    style = _looks(named, order)
     bars = [
         Bar(
             str(row),
@@ -121,7 +127,7 @@ def stacked_bars(
     if missing:
         legend[MISSING] = french.listing(dict.fromkeys(missing), "ou")
     svg = bars_svg(bars, alt=alt, legend=legend if len(legend) > 1 else {})
-    return Figure(title, svg, alt, _crossed_table(frame, whole, rows, series, title), **around)
+    return Figure(title, svg, alt, _crossed_table(frame, whole, rows, series, title, added), **around)
 
 
 def ranked_bars(
@@ -203,6 +209,16 @@ def places_map(frame: pd.DataFrame, *, title: Text, alt: str, **around: Any) -> 
 _OTHERS = " autres"
 
 
+def _looks(named: Sequence[str], order: Sequence[str]) -> dict[str, int | str]:
+    """The look of each series: its place in `order` where the four looks are enough, else its place here."""
+    places = [order.index(name) if name in order else len(COLOURS) for name in named]
+    if max(places, default=0) >= len(COLOURS):
+        places = list(range(len(named)))
+    return {
+        name: REST if name.endswith(_OTHERS) else place for name, place in zip(named, places, strict=True)
+    }
+
+
 def _kind(label: object) -> str:
     """What is missing, without what of: « Ville de Lille, non détaillé » is « non détaillé »."""
     return schema.NOT_ITEMISED if schema.NOT_ITEMISED in str(label) else str(label)
@@ -247,7 +263,7 @@ def _folded(wide: pd.DataFrame, most: int, keep: int) -> pd.DataFrame:
 
 
 def _crossed_table(
-    frame: pd.DataFrame, whole: pd.DataFrame, rows: str, series: str, title: Text
+    frame: pd.DataFrame, whole: pd.DataFrame, rows: str, series: str, title: Text, added: bool
 ) -> DisplayTable:
     """The data of stacked bars: one column a series and a total; past six series, one row a pair."""
     if len(whole.columns) > 6:
@@ -264,7 +280,9 @@ def _crossed_table(
         totals.append(_number(_sum(whole[of]), [traces.get((name, of)) for name in whole.index]))
     totals.append(_number(_sum(whole.sum()), list(traces.values())))
     head = (Column(schema.labels([rows]).get(rows, rows)), *(Column(str(of), True) for of in whole))
-    return DisplayTable(title, (*head, Column("Total", True)), tuple(body), ("Total", *totals))
+    return DisplayTable(
+        title, (*head, Column("Total", True)), tuple(body), ("Total", *totals) if added else ()
+    )
 
 
 def _number(value: float, traces: Sequence[object]) -> str | Number:

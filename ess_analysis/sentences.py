@@ -45,6 +45,12 @@ def joined(sentences: Iterable[Sentence | Number | str], between: str = " ") -> 
     return Sentence(tuple(parts))
 
 
+def as_title(sentence: Sentence) -> Sentence:
+    """The sentence without its full stop, as a title."""
+    *parts, last = sentence.parts or ("",)
+    return Sentence((*parts, last.removesuffix(".") if isinstance(last, str) else last))
+
+
 def listed(items: Sequence[Sentence | Number | str], last: str = "et") -> Sentence:
     """« a, b et c », numbers keeping their traces."""
     return joined([joined(items[:-1], ", "), *items[-1:]], f" {last} ") if len(items) > 1 else joined(items)
@@ -141,8 +147,22 @@ def leader(frame: pd.DataFrame, noun: str, whole: str, *, feminine: bool = False
     return said("{first} {noun} des {whole} : {name}, {amount}, soit {share}.", **values)
 
 
+def strongest_year(frame: pd.DataFrame) -> Sentence:
+    """The year with most money: « Année la plus soutenue : 2013, 198 718 €, soit 61 %. »"""
+    known = frame[~frame["missing"] & frame["amount_eur"].gt(0)]
+    if known.empty:
+        return SILENCE
+    first = known.iloc[0]
+    return said(
+        "Année la plus soutenue : {year}, {amount}, soit {share}.",
+        year=first["name"],
+        amount=amount(first["amount_eur"], first["trace"]),
+        share=share(first["share"], first["share_trace"]),
+    )
+
+
 def concentration(frame: pd.DataFrame, noun: str, whole: str, top: int, trace: Trace) -> Sentence:
-    """How few hold how much: « Les 10 premiers bénéficiaires, sur 388, reçoivent 62 % des montants accordés. »
+    """How few hold how much: « Les 10 premiers bénéficiaires, sur 388, reçoivent 62 % des montants versés. »
 
     With `top` names or fewer, the part of the first. `trace` is the share of the `top` first together.
     """
@@ -175,17 +195,28 @@ def not_itemised(gap: Number, parts: Sequence[Sentence]) -> Sentence:
 def worst_gap(name: str, gap: float, trace: Trace) -> Sentence:
     """The widest gap between an announced total and its lines, or that there is none."""
     if not gap:
-        return said("Les lignes retrouvent tous les totaux annoncés")
+        return said("Les lignes retrouvent tous les totaux annoncés.")
     template = (
-        "{name} : {gap} ne sont détaillés par aucune ligne"
+        "Total « {name} » : {gap} ne sont détaillés par aucune ligne."
         if gap > 0
-        else "{name} : {gap} de trop dans les lignes"
+        else "Total « {name} » : les lignes le dépassent de {gap}."
     )
     return said(template, name=name, gap=amount(abs(gap), trace))
 
 
+def exact_totals(exact: Number | None, number: int, whole: Number) -> Sentence:
+    """How many announced totals are found again: « 2 des 5 totaux annoncés sont retrouvés… »"""
+    if str(whole) == "1":
+        verb = "est" if number else "n'est pas"
+        return said("Le seul total annoncé " + verb + " retrouvé par ses lignes.")
+    if exact is None:
+        return said("Aucun des {whole} totaux annoncés n'est retrouvé par ses lignes.", whole=whole)
+    verb = "est retrouvé par ses lignes" if number == 1 else "sont retrouvés par leurs lignes"
+    return said("{exact} des {whole} totaux annoncés " + verb + ".", exact=exact, whole=whole)
+
+
 def envelope(readings: Sequence[Mapping[str, Any]]) -> Sentence:
-    """How much of an envelope is used under each reading: « Si 110 000 € valent par an, 78 % sont accordés »."""
+    """How much of an envelope is used under each reading: « … vaut par an, 78 % en sont accordés »."""
     first = readings[0]
     rest = [
         said("{reading}, {share}", reading=row["reading"], share=share(row["share"], row["share_trace"]))
@@ -197,7 +228,7 @@ def envelope(readings: Sequence[Mapping[str, Any]]) -> Sentence:
         reading=first["reading"],
         share=share(first["share"], first["share_trace"]),
     )
-    return joined([told, *rest], " ; ") if rest else told
+    return said("{told}.", told=joined([told, *rest], french.THIN + "; "))
 
 
 def envelope_kept(reading: Mapping[str, Any]) -> Sentence:
@@ -205,7 +236,7 @@ def envelope_kept(reading: Mapping[str, Any]) -> Sentence:
     held = share(reading["share"], reading["share_trace"])
     if reading["share"] <= 1:
         return said(
-            "Lue {reading}, l'enveloppe est tenue : {share} en sont accordés",
+            "Lue {reading}, l'enveloppe est tenue : {share} en sont accordés.",
             reading=reading["reading"],
             share=held,
         )
@@ -221,7 +252,7 @@ def undated(amounts: Sequence[Sentence], singular: bool = False) -> Sentence:
     if not amounts:
         return SILENCE
     verb = "ne porte pas d'année" if singular else "ne portent pas d'année"
-    return said("{amounts} " + verb + " : aucune année ne les compte.", amounts=listed(amounts))
+    return said("{amounts} " + verb + ".", amounts=listed(amounts))
 
 
 def nothing_dated(when: str) -> Sentence:
@@ -239,10 +270,8 @@ def dated_years(years: Sequence[int]) -> Sentence:
     return said(one, years=listed([str(year) for year in years]))
 
 
-def when(first_year: int | None, last_year: int | None = None) -> str:
-    """The period in a sentence: « en 2013 », « de 2011 à 2014 », « toutes années confondues »."""
-    if first_year is None:
-        return "toutes années confondues"
+def when(first_year: int, last_year: int | None = None) -> str:
+    """The period in a sentence: « en 2013 », « de 2011 à 2014 »."""
     if last_year is None or last_year == first_year:
         return f"en {first_year}"
     return f"de {first_year} à {last_year}"

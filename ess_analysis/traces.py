@@ -134,7 +134,7 @@ class _Reading:
     def __init__(self, tables: Tables) -> None:
         self.tables = tables
         self.rows: Any = tables.funding.set_index("funding_id")
-        self.corrected = _corrections(tables.data)
+        self.corrected = corrections(tables.data)
         self.units = {
             table.id: {column.unit for column in table.columns} - {1.0}
             for sheet in tables.sources
@@ -230,7 +230,7 @@ def _part_of(whole: Trace, part: float, sharing: str) -> Trace:
     return {**made, "weights": weights, "of": [whole]}
 
 
-def _corrections(data: Path) -> dict[tuple[str, str, str], dict[str, Any]]:
+def corrections(data: Path) -> dict[tuple[str, str, str], dict[str, Any]]:
     """The corrections made while reading, by file, sheet and cell."""
     found = {}
     for path in sorted(data.rglob("corrections.toml")) if data.is_dir() else []:

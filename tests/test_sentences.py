@@ -114,13 +114,74 @@ def test_stages_are_named_side_by_side_and_never_added() -> None:
 
 
 def test_a_gap_a_surplus_and_an_exact_total_are_three_sentences() -> None:
-    stated = sentences.amount(100, TRACE)
-    gap = sentences.amount(20, TRACE)
-    assert "20 € ne sont détaillés par aucune ligne" in plain(sentences.not_itemised(stated, 20, gap, "x"))
-    assert "dépassent de 20 €" in plain(sentences.not_itemised(stated, -20, gap, "x"))
-    assert plain(sentences.not_itemised(stated, 0, gap, "en 2013")) == (
-        "Les lignes retrouvent le total annoncé en 2013, 100 €."
+    assert plain(sentences.worst_gap("TOTAL", 20, TRACE)) == (
+        "Total « TOTAL » : 20 € ne sont détaillés par aucune ligne."
     )
+    assert "le dépassent de 20 €" in plain(sentences.worst_gap("TOTAL", -20, TRACE))
+    assert plain(sentences.worst_gap("TOTAL", 0, TRACE)) == "Les lignes retrouvent tous les totaux annoncés."
+
+
+def test_what_totals_hold_beyond_their_lines_is_told_funder_by_funder() -> None:
+    parts = [
+        said("{a} (Ville)", a=sentences.amount(5, TRACE)),
+        said("{a} (Métropole)", a=sentences.amount(7, TRACE)),
+    ]
+    assert plain(sentences.not_itemised(sentences.amount(12, TRACE), parts)) == (
+        "12 € annoncés ne sont détaillés par aucune ligne : 5 € (Ville) et 7 € (Métropole)."
+    )
+    assert plain(sentences.not_itemised(sentences.amount(5, TRACE), parts[:1])).endswith("aucune ligne.")
+
+
+@pytest.mark.parametrize(
+    ("exact", "whole", "written"),
+    [
+        (0, 1, "Le seul total annoncé n’est pas retrouvé par ses lignes."),
+        (1, 1, "Le seul total annoncé est retrouvé par ses lignes."),
+        (0, 5, "Aucun des 5 totaux annoncés n’est retrouvé par ses lignes."),
+        (1, 5, "1 des 5 totaux annoncés est retrouvé par ses lignes."),
+        (2, 5, "2 des 5 totaux annoncés sont retrouvés par leurs lignes."),
+    ],
+)
+def test_exact_totals_agree_in_number(exact: int, whole: int, written: str) -> None:
+    found = Number(str(exact)) if exact else None
+    assert plain(sentences.exact_totals(found, exact, Number(str(whole)))) == written
+
+
+def test_an_envelope_is_told_under_each_reading_and_titled_by_the_one_followed() -> None:
+    one = {**TRACE, "value": 110_000.0}
+    readings = [
+        {"reading": "par an", "share": 0.78, "share_trace": TRACE, "one_trace": one},
+        {"reading": "pour deux ans", "share": 1.56, "share_trace": TRACE, "one_trace": one},
+    ]
+    assert plain(sentences.envelope(readings)) == (
+        "Si l’enveloppe de 110 000 € vaut par an, 78 % en sont accordés ; pour deux ans, 156 %."
+    )
+    assert plain(sentences.envelope_kept(readings[0])).startswith("Lue par an, l’enveloppe est tenue : 78 %")
+    assert "dépassée : 156 %" in plain(sentences.envelope_kept(readings[1]))
+
+
+def test_amounts_without_a_year_are_told_together() -> None:
+    amounts = [sentences.worded(5, "awarded", TRACE), sentences.worded(7, "allocated", TRACE)]
+    assert plain(sentences.undated(amounts)) == "5 € accordés et 7 € alloués ne portent pas d’année."
+    assert not sentences.undated([])
+
+
+def test_few_recipients_and_many_are_two_sentences() -> None:
+    few, many = ranked(("A", 85), ("B", 15)), ranked(*((f"N{i}", 100 - i) for i in range(12)))
+    part = {**TRACE, "value": 0.62}
+    assert plain(sentences.concentration(few, "bénéficiaire", "montants accordés", 10, part)) == (
+        "A reçoit 85 % des montants accordés."
+    )
+    assert plain(sentences.concentration(many, "bénéficiaire", "montants versés", 10, part)) == (
+        "Les 10 premiers bénéficiaires, sur 12, reçoivent 62 % des montants versés."
+    )
+    alone = sentences.concentration(few[:1], "bénéficiaire", "montants accordés", 10, part)
+    assert plain(alone) == "Un seul bénéficiaire pour les montants accordés : A."
+
+
+def test_a_title_has_no_full_stop() -> None:
+    assert plain(sentences.as_title(said("Une {a}.", a=sentences.amount(5, TRACE)))) == "Une 5 €"
+    assert plain(sentences.as_title(sentences.SILENCE)) == ""
 
 
 def test_a_year_without_amount_is_a_silence_not_a_zero() -> None:
@@ -137,12 +198,10 @@ def test_periods_are_said_as_people_say_them() -> None:
         sentences.when(2013),
         sentences.when(2011, 2014),
         sentences.when(2013, 2013),
-        sentences.when(None),
     ] == [
         "en 2013",
         "de 2011 à 2014",
         "en 2013",
-        "toutes années confondues",
     ]
 
 
@@ -150,5 +209,5 @@ def test_sentences_leave_their_table_untouched() -> None:
     frame = ranked(("A", 50), ("B", 50))
     before = frame.copy(deep=True)
     sentences.leader(frame, "axe", "x")
-    sentences.concentration(frame, "axe", "x", 1, TRACE)
+    sentences.concentration(frame, "axe", "x", 1, {**TRACE, "value": 0.5})
     pd.testing.assert_frame_equal(frame, before)

@@ -183,7 +183,8 @@ def _joined(text: str | Sequence[str]) -> str:
 
 def _printed(made: Page, text: str) -> html.HtmlElement:
     shown = _characters(re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text.rstrip("\n")))
-    pre = E.PRE(shown[:LONGEST_TEXT], {"tabindex": "0", "role": "region", "aria-label": "Texte affiché"})
+    label = {"class": "scroll", "tabindex": "0", "aria-label": "Texte affiché"}
+    pre = E.SECTION(E.PRE(shown[:LONGEST_TEXT]), label)
     if len(shown) <= LONGEST_TEXT:
         return pre
     rest = french.number(len(shown) - LONGEST_TEXT)
@@ -289,7 +290,7 @@ def _scrolling(made: Page, table: html.HtmlElement, note: str = "") -> Iterator[
     """The table in a region that scrolls by itself, named by its caption."""
     anchor = made.unique(f"tableau-{made.tables}")
     table.find("caption").set("id", anchor)
-    yield E.DIV(table, {"class": "scroll", "role": "region", "tabindex": "0", "aria-labelledby": anchor})
+    yield E.SECTION(table, {"class": "scroll", "tabindex": "0", "aria-labelledby": anchor})
     if note:
         yield _note(note)
 
@@ -319,7 +320,7 @@ def _data_of(made: Page, data: Mapping[str, Any], number: int) -> html.HtmlEleme
     anchor = made.unique(f"donnees-figure-{number}")
     caption.set("id", anchor)
     table = _grid(made, data, caption)
-    scroll = E.DIV(table, {"class": "scroll", "role": "region", "tabindex": "0", "aria-labelledby": anchor})
+    scroll = E.SECTION(table, {"class": "scroll", "tabindex": "0", "aria-labelledby": anchor})
     link = E.A(
         "Télécharger les données (CSV)",
         href="data:text/csv;charset=utf-8;base64,"
@@ -584,7 +585,7 @@ def _repaired_table(made: Page, table: html.HtmlElement) -> list[html.HtmlElemen
             if numeric[i]:
                 td.set("class", "num")
         rows.append(tr)
-    return [E.DIV(grid, {"class": "scroll", "role": "region", "tabindex": "0", "aria-labelledby": anchor})]
+    return [E.SECTION(grid, {"class": "scroll", "tabindex": "0", "aria-labelledby": anchor})]
 
 
 def _matrix(table: html.HtmlElement) -> tuple[list[list[str]], list[list[str]]]:
