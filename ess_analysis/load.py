@@ -1,14 +1,21 @@
-"""Grids → tidy tables, driven by the source sheets; corrections."""
+"""Grids → tidy tables, driven by the source sheets; corrections.
+
+A column is read whole and only its distinct values are looped over: a workbook of twelve rows and a published
+file of a million go the same way.
+"""
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ess_analysis import french, schema, territories
@@ -16,6 +23,8 @@ from ess_analysis.errors import DataError
 from ess_analysis.grids import Grid, read_grids
 from ess_analysis.sources import (
     AMOUNT_ROLES,
+    OUTSIDE,
+    RECORD_ROLES,
     ColumnRead,
     SourceSheet,
     TableRead,
@@ -26,8 +35,24 @@ from ess_analysis.sources import (
 
 SETTINGS_FILES = {"readings.toml", "corrections.toml"}
 SETTINGS_FOLDERS = {"scenarios"}
-SHOWN_NOTES = 100  # notes of one kind kept for one column
+SHOWN_NOTES = 100  # notes of one kind kept for one column; the rest are counted
 RAW_SUFFIXES = {".xlsx", ".xls", ".ods", ".csv", ".tsv", ".json", ".txt", ".zip", ".xlsm"}
+
+# Words of stage and kind columns; a source sheet may add others under [names.stage] and [names.kind].
+STAGE_WORDS = {
+    **{label: stage for stage, label in schema.STAGE_LABELS.items()},
+    "alloué": "allocated",
+    "enveloppe allouée": "allocated",
+    "voté": "awarded",
+    "mandaté": "paid",
+}
+KIND_WORDS = {
+    **{label: kind for kind, label in schema.KIND_LABELS.items()},
+    "aide en numéraire": "cash",
+    "aide en nature": "in_kind",
+    "garantie": "guarantee",
+}
+CARRIED = ("axis", "title")  # roles whose merged cell makes one record of several lines, or one axis of many
 
 
 @dataclass(frozen=True)
@@ -61,8 +86,8 @@ def load(data: str | Path = "data/raw") -> Tables:
             todo="indiquez le bon dossier avec --data, ou placez-vous dans le dossier du projet.",
         )
     sheets = source_sheets(folder)
-    parts = [_read_file(sheet, folder) for sheet in sheets]
-    tables = _joined(parts)
+    corrections = _corrections(folder)
+    tables = _joined([_read_file(sheet, folder, corrections) for sheet in _qualified(sheets, folder)])
     _unique_keys(tables)
     return replace(
         tables,
@@ -132,12 +157,57 @@ def _is_sheet(path: Path, folder: Path) -> bool:
     return path.name not in SETTINGS_FILES and inside[0] not in SETTINGS_FOLDERS
 
 
+def _qualified(sheets: list[SourceSheet], folder: Path) -> list[SourceSheet]:
+    """The sheets, their table ids unique: one already taken is qualified by its folder (« mel_2015:A1 »)."""
+    taken: set[str] = set()
+    result = []
+    for sheet in sheets:
+        ids = [table.id for table in sheet.tables]
+        if len(set(ids)) < len(ids):
+            raise DataError(
+                f"Deux tables portent le même identifiant dans {sheet.toml}.",
+                seen=ids,
+                todo="donnez à chaque [[table]] un id qui lui est propre.",
+            )
+        if taken & set(ids):
+            where = sheet.path.parent.relative_to(folder).as_posix()
+            prefix = next(
+                p for p in (where, f"{where}/{sheet.path.name}") if not taken & {f"{p}:{i}" for i in ids}
+            )
+            sheet = replace(sheet, tables=tuple(_renamed(table, prefix, set(ids)) for table in sheet.tables))
+        taken |= {table.id for table in sheet.tables}
+        result.append(sheet)
+    return result
+
+
+def _renamed(table: TableRead, prefix: str, ids: set[str]) -> TableRead:
+    def own(reference: str) -> str:
+        return f"{prefix}:{reference}" if reference.split("!")[0] in ids else reference
+
+    return replace(
+        table,
+        id=own(table.id),
+        part_of=own(table.part_of),
+        columns=tuple(replace(column, part_of=own(column.part_of)) for column in table.columns),
+        totals=tuple(replace(total, covers=own(total.covers)) for total in table.totals),
+    )
+
+
 def _readings(folder: Path) -> dict[str, Any]:
     """The readings of ambiguous points found in the folder, by name."""
     found: dict[str, Any] = {}
     for path in sorted(folder.rglob("readings.toml")):
-        found |= tomllib.loads(path.read_text(encoding="utf-8"))
+        found |= _toml(path)
     return found
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DataError(
+            f"Fichier illisible : {path}.", seen=[error], todo="corrigez la ligne indiquée."
+        ) from error
 
 
 def _remarks(folder: Path) -> pd.DataFrame:
@@ -146,21 +216,124 @@ def _remarks(folder: Path) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
+# --- Corrections ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Correction:
+    """One line of `corrections.toml`: where, what was expected there, what is read instead, why."""
+
+    file: str
+    sheet: str
+    cell: str
+    column: str
+    expected: str
+    new: str | int | float
+    reason: str
+    status: (
+        str  # applied: read instead; display: the wrong words stay, what was meant is told; proposed: told
+    )
+
+    def __post_init__(self) -> None:
+        if self.status not in _CORRECTION_WORDS or not re.fullmatch(r"[A-Z]{1,3}[1-9]\d*", self.cell):
+            raise ValueError(f"status = {self.status}, cell = {self.cell}")
+
+
+_CORRECTION_WORDS = {
+    "applied": "« {expected} » est lu « {new} » : {reason}",
+    "display": "« {expected} » est cité tel quel ; comprendre « {new} » : {reason}",
+    "proposed": "« {expected} » : correction proposée, « {new} » ({reason}) ; rien n’est changé.",
+}
+
+
+def _corrections(folder: Path) -> list[Correction]:
+    """The corrections of the folder; DataError on a line that is not complete, or speaks of no file."""
+    found = []
+    for path in sorted(folder.rglob("corrections.toml")):
+        for said in _toml(path).get("correction", []):
+            try:
+                one = Correction(**{"sheet": "", **said})
+            except (TypeError, ValueError) as error:
+                raise DataError(
+                    f"Correction mal écrite : {path}.",
+                    seen=[f"{key} = {value}" for key, value in said.items()],
+                    todo="donnez file, sheet, cell, column, expected, new, reason et status "
+                    f"({', '.join(_CORRECTION_WORDS)}).",
+                ) from error
+            if not (folder / one.file).is_file():
+                raise DataError(
+                    f"Correction d’un fichier absent : {path}.",
+                    seen=[one.file],
+                    todo="écrivez le chemin depuis le dossier de données, ou retirez la correction.",
+                )
+            found.append(one)
+    return found
+
+
+def _corrected(
+    grid: Grid, columns: Mapping[str, int], source: str, corrections: list[Correction]
+) -> tuple[Grid, list[dict[str, Any]]]:
+    """The grid with its corrections made, and what is told of them; a changed source is a DataError."""
+    values, notes = grid.values, []
+    for one in corrections:
+        row, column = _position(one.cell)
+        if (one.file, one.sheet) != (source, grid.sheet) or column not in columns.values():
+            continue
+        found = _text(values.iat[row, column]) if row < len(values) else None
+        if columns.get(french.nfc(one.column)) != column or found != french.nfc(one.expected):
+            raise DataError(
+                f"Correction périmée : {source}, feuille « {grid.sheet} », {one.cell}.",
+                seen=[f"attendu « {one.expected} » sous « {one.column} »", f"trouvé {found}"],
+                todo="relisez la cellule, puis corrigez ou retirez la correction dans corrections.toml.",
+            )
+        if one.status == "applied":
+            values = values.copy()
+            values[column] = values[column].astype("object")
+            values.iat[row, column] = one.new
+        message = _CORRECTION_WORDS[one.status].format(**vars(one))
+        notes.append(
+            {
+                "code": f"READ-CORRECTION-{one.status.upper()}",
+                "severity": "info",
+                "message": message,
+                "source": source,
+                "sheet": grid.sheet,
+                "cell": one.cell,
+                "stated": one.expected,
+                "computed": str(one.new),
+            }
+        )
+    return replace(grid, values=values), notes
+
+
+def _position(cell: str) -> tuple[int, int]:
+    """Row and column of an address, from 0: G5 is (4, 6)."""
+    letters, row = re.fullmatch(r"([A-Z]+)(\d+)", cell).groups()  # type: ignore[union-attr]
+    number = 0
+    for letter in letters:
+        number = number * 26 + ord(letter) - 64
+    return int(row) - 1, number - 1
+
+
 # --- One file ------------------------------------------------------------------------------------
 
 
-def _read_file(sheet: SourceSheet, folder: Path) -> Tables:
+def _read_file(sheet: SourceSheet, folder: Path, corrections: list[Correction]) -> Tables:
     if not sheet.tables:
         return _joined([])
-    source = (
-        sheet.path.relative_to(folder).as_posix() if sheet.path.is_relative_to(folder) else sheet.path.name
-    )
+    source = sheet.path.relative_to(folder).as_posix()
     grids = {grid.sheet: grid for grid in read_grids(sheet.path)}
-    parts = []
-    for table in sheet.tables:
-        grid = _sheet_of(table, grids, sheet)
-        parts.append(load_grid(_corrected(grid, folder, source), table, sheet, source))
-    return _joined(parts)
+    for one in corrections:
+        if one.file == source and one.sheet not in grids:
+            raise DataError(
+                f"Correction d’une feuille absente : {source}.", seen=[one.sheet], todo="corrigez sheet."
+            )
+    return _joined(
+        [
+            load_grid(_sheet_of(table, grids, sheet), table, sheet, source, corrections)
+            for table in sheet.tables
+        ]
+    )
 
 
 def _sheet_of(table: TableRead, grids: dict[str, Grid], sheet: SourceSheet) -> Grid:
@@ -173,34 +346,6 @@ def _sheet_of(table: TableRead, grids: dict[str, Grid], sheet: SourceSheet) -> G
             todo=f"corrigez sheet dans {sheet.toml}, ou remettez la feuille.",
         )
     return grids[table.sheet]
-
-
-def _corrected(grid: Grid, folder: Path, source: str) -> Grid:
-    """The grid with the corrections of `corrections.toml` made; each says what it expects to find."""
-    values = grid.values
-    for path in sorted(folder.rglob("corrections.toml")):
-        for one in tomllib.loads(path.read_text(encoding="utf-8")).get("correction", []):
-            if (one["file"], one.get("sheet", "")) != (source, grid.sheet) or one["status"] != "applied":
-                continue
-            column, row = re.fullmatch(r"([A-Z]+)(\d+)", one["cell"]).groups()  # type: ignore[union-attr]
-            at = int(row) - 1, _column_number(column)
-            found = values.iat[at]
-            if str(found) != str(one["expected"]):
-                raise DataError(
-                    f"Correction périmée : {source}, {grid.sheet}, {one['cell']}.",
-                    seen=[f"attendu {one['expected']}", f"trouvé {found}"],
-                    todo=f"relisez la cellule, puis corrigez ou retirez la ligne de {path}.",
-                )
-            values = values.copy()
-            values.iat[at] = one["new"]
-    return replace(grid, values=values)
-
-
-def _column_number(letters: str) -> int:
-    number = 0
-    for letter in letters:
-        number = number * 26 + ord(letter) - 64
-    return number - 1
 
 
 # --- One table -----------------------------------------------------------------------------------
@@ -217,105 +362,215 @@ class _Body:
     columns: dict[str, int]  # header → column
     rows: pd.Index
     total_row: int | None
+    texts: Mapping[int, pd.Series]  # column → its texts, merged cells carried to the rows they cover
+    sections: pd.Series  # axis given by section rows
 
     def text(self, column: int) -> pd.Series:
         """The texts of a column on the data rows; blanks are missing."""
-        return self.grid.values[column].loc[self.rows].map(_text).astype("str")
+        return self.texts[column].loc[self.rows]
 
-    def cells(self, column: int, rows: Iterable[int] | None = None) -> list[str]:
-        """The addresses of a column on these rows."""
-        return [self.grid.address(row, column) for row in (self.rows if rows is None else rows)]
+    def cells(self, column: int) -> pd.Series:
+        """The addresses of a column on the data rows."""
+        letters = re.sub(r"\d", "", self.grid.address(0, column))
+        return letters + pd.Series(self.rows + 1, index=self.rows).astype("str")
 
     def role(self, role: str) -> list[tuple[ColumnRead, int]]:
         """The declared columns of a role, with their positions."""
         found = [(read, self.columns[read.header]) for read in self.table.columns]
         return [(read, at) for read, at in found if role in (read.role, read.also)]
 
+    def covered(self, column: int) -> set[int]:
+        """The rows that a merged cell of the column covers, its first row apart."""
+        spans = [(r1, r2) for r1, c1, r2, c2 in self.grid.merged if c1 <= column <= c2 and r2 > r1]
+        return {row for r1, r2 in spans for row in range(r1 + 1, r2 + 1)}
+
     def said(self, what: str) -> str:
+        """What is wrong, and in which table."""
         return f"{what} : {self.source}, feuille « {self.grid.sheet} », table {self.table.id}"
 
+    @property
+    def strict(self) -> bool:
+        """Whether a cell that cannot be read stops the reading."""
+        return self.table.doubts == "stop"
 
-def load_grid(grid: Grid, table: TableRead, sheet: SourceSheet, source: str) -> Tables:
+    @cached_property
+    def records(self) -> pd.DataFrame:
+        """One row per line read, by grid row, with the record it belongs to; a record may have lines."""
+        return _records(self)
+
+
+def load_grid(
+    grid: Grid, table: TableRead, sheet: SourceSheet, source: str, corrections: Iterable[Correction] = ()
+) -> Tables:
     """The tidy tables of one table of a grid, as its source sheet says to read it."""
+    grid, corrected = _corrected(grid, _headers(grid, table, sheet, source), source, list(corrections))
     body = _body(grid, table, sheet, source)
-    records = _records(body)
-    funding, findings = _funding(body, records)
+    funding, notes = _funding(body)
+    delivery, more = _delivery(body)
+    findings = [*corrected, *notes, *more, *_place_notes(body), *_shape_notes(body)]
     return Tables(
         funding=funding,
-        delivery=_delivery(body, records),
-        places=_places(body, records),
-        indicators=_indicators(body, records),
+        delivery=delivery,
+        places=_places(body),
+        indicators=_indicators(body),
         stated_totals=_stated_totals(body),
-        records=schema.conform(records.drop_duplicates("record_id"), "records"),
-        findings=pd.concat([findings, _place_findings(body), _shape_findings(body)], ignore_index=True),
+        records=schema.conform(body.records.drop_duplicates("record_id"), "records"),
+        findings=schema.conform(pd.DataFrame(findings), "findings") if findings else schema.empty("findings"),
     )
 
 
 def _body(grid: Grid, table: TableRead, sheet: SourceSheet, source: str) -> _Body:
-    first, last = table.header
     columns = _headers(grid, table, sheet, source)
     end = len(grid.values) if table.last_row is None else table.last_row
-    key_columns = [columns[read.header] for read in table.columns if read.role not in {"amount", "delivery"}]
-    labels = {total.row for total in table.totals if total.row}
-    sentences = {_sentence_cell(grid, total) for total in table.totals if total.cell}
-    rows, totals = [], []
-    for row in range(last, end):
-        filled = [column for column in range(grid.values.shape[1]) if grid.cell(row, column) is not None]
-        texts = {str(grid.cell(row, column)).strip() for column in filled if column in key_columns}
-        if not filled or (len(filled) == 1 and grid.address(row, filled[0]) in sentences):
-            continue
-        if texts & labels:
-            totals.append(row)
-        elif not texts & set(table.skip_rows):
-            rows.append(row)
+    values = grid.values.iloc[table.header[1] : end]
+    values = values.set_axis(pd.RangeIndex(table.header[1], table.header[1] + len(values)), axis=0)
+    filled = pd.DataFrame({c: values[c].notna() & ~values[c].isin(["", " ", "\u00a0"]) for c in values})
+    count = filled.sum(axis="columns")
+    worded = [read for read in table.columns if not {read.role, read.also} & AMOUNT_ROLES]
+    texts = {columns[read.header]: _texts(values[columns[read.header]]) for read in worded}
+
+    def labelled(labels: Iterable[str]) -> pd.Series:
+        sought = {french.nfc(label).strip() for label in labels}
+        found = [text.isin(sought) for text in texts.values()] if sought else []
+        return pd.concat(found, axis="columns").any(axis="columns") if found else count.lt(0)
+
+    sentences = {_position(_sentence_cell(grid, total))[0] for total in table.totals if total.cell}
+    out = count.eq(0) | (count.eq(1) & filled.index.isin(sentences))
+    out |= filled.index.isin([line - 1 for line in table.skip_lines])
+    is_total = ~out & labelled(total.row for total in table.totals if total.row)
+    out |= is_total | labelled(table.skip_rows)
+    sections = pd.Series(None, index=values.index, dtype="str")
+    if table.section_rows:
+        alone = ~out & count.eq(1)
+        for text in texts.values():
+            sections = sections.where(~alone | text.isna(), text)
+        out |= alone & sections.notna()
+        sections = sections.ffill()
+    rows = values.index[~out]
+    for column, text in texts.items():
+        texts[column] = _carried_over_merges(text, grid, column)
+    totals = values.index[is_total].tolist()
+    body = _Body(grid, table, sheet, source, columns, rows, totals[0] if totals else None, texts, sections)
+    _refuse_doubtful_rows(body, totals, count.loc[rows])
+    return body
+
+
+def _carried_over_merges(text: pd.Series, grid: Grid, column: int) -> pd.Series:
+    """The texts of a column, the one of each cell merged over several rows repeated on them."""
+    spans = [
+        (r1, r2) for r1, c1, r2, c2 in grid.merged if c1 <= column <= c2 and r2 > r1 and r1 in text.index
+    ]
+    if not spans:
+        return text
+    text = text.copy()
+    for first, last in spans:
+        text.loc[first:last] = text.at[first]
+    return text
+
+
+def _refuse_doubtful_rows(body: _Body, totals: list[int], count: pd.Series) -> None:
+    """Nothing, if the rows read are the table's and no total is among them; DataError otherwise."""
+    labels = [total.row for total in body.table.totals if total.row]
     if len(totals) > 1:
         raise DataError(
-            f"Plusieurs lignes de total : {source}, feuille « {grid.sheet} », table {table.id}.",
+            f"{body.said('Plusieurs lignes de total')}.",
             seen=[f"ligne {row + 1}" for row in totals],
-            todo="gardez-en une, ou déclarez les autres dans skip_rows de la fiche source.",
+            todo="gardez-en une, ou déclarez les autres dans skip_rows ou skip_lines de la fiche source.",
         )
     if labels and not totals:
         raise DataError(
-            f"Ligne de total introuvable : {source}, feuille « {grid.sheet} », table {table.id}.",
+            f"{body.said('Ligne de total introuvable')}.",
             seen=sorted(labels),
             todo="remettez la ligne, ou retirez [[table.total]] de la fiche source.",
         )
-    if not rows:
+    if body.rows.empty:
         raise DataError(
-            f"Table vide : {source}, feuille « {grid.sheet} », table {table.id}.",
-            seen=[f"en-tête ligne {first}"],
+            f"{body.said('Table vide')}.",
+            seen=[f"en-tête ligne {body.table.header[0]}"],
             todo="vérifiez header dans la fiche source, ou que le fichier contient des lignes.",
         )
-    return _Body(grid, table, sheet, source, columns, pd.Index(rows), totals[0] if totals else None)
+    for (row, column), formula in body.grid.formulas.items():
+        read = row in body.rows or row == body.total_row
+        if read and column in body.columns.values() and body.grid.cell(row, column) is None:
+            raise DataError(
+                f"{body.said('Formule sans valeur calculée')}, {body.grid.address(row, column)}.",
+                seen=[formula],
+                todo="ouvrez le classeur dans un tableur et enregistrez-le, ou écrivez la valeur.",
+            )
+    if not body.strict:
+        return
+    worded = pd.DataFrame({column: text.loc[body.rows] for column, text in body.texts.items()})
+    unlabelled = _undeclared_totals(worded) | (worded.isna().all(axis="columns") & bool(len(worded.columns)))
+    after = body.rows[body.rows > body.total_row] if body.total_row is not None else body.rows[:0]
+    if body.total_row is not None and (body.rows > body.total_row).all():
+        after = body.rows[:0]  # the total stands above its rows
+    for what, doubtful in (
+        ("Ligne de total non déclarée", body.rows[unlabelled]),
+        ("Ligne sous la ligne de total", after),
+    ):
+        if len(doubtful):
+            first = doubtful[0]
+            raise DataError(
+                f"{body.said(what)}, ligne {first + 1}.",
+                seen=[value for value in map(_text, body.grid.values.loc[first]) if value],
+                todo="déclarez-la dans la fiche source ([[table.total]], skip_rows ou skip_lines), ou "
+                "donnez-lui un intitulé si c’est une donnée.",
+            )
+
+
+_TOTAL_WORDS = re.compile(
+    r"(sous[- ])?tota(l|ux)( général| partiel| de l['’]axe)?( \d{4})?\s*:?", re.IGNORECASE
+)
+
+
+def _undeclared_totals(worded: pd.DataFrame) -> pd.Series:
+    """Whether a row's only words are those of a total."""
+    totals = [text.dropna().map(lambda one: bool(_TOTAL_WORDS.fullmatch(one))) for _, text in worded.items()]
+    said = pd.concat([one[one] for one in totals]).index if totals else worded.index[:0]
+    few = worded.notna().sum(axis="columns").le(1)
+    return few & worded.index.isin(said)
 
 
 def _headers(grid: Grid, table: TableRead, sheet: SourceSheet, source: str) -> dict[str, int]:
-    """Each header and its column; on several header rows the lowest text names the column."""
+    """Each header and its column; on several header rows the lowest text names the column.
+
+    A name that would occur twice is told by the rows above it (« 2012 / Accordé »).
+    A column that holds values under no header is « colonne K ».
+    """
     first, last = table.header
-    found: dict[str, int] = {}
+    where = f"{source}, feuille « {grid.sheet} »"
+    names: dict[int, list[str]] = {}
     for column in range(grid.values.shape[1]):
-        texts = [
-            grid.cell(row, column)
-            for row in range(first - 1, min(last, len(grid.values)))
-            if grid.cell(row, column)
-        ]
-        if not texts:
-            continue
-        header = french.nfc(re.sub(r"\s+", " ", str(texts[-1])).strip())
+        texts = [_header_text(grid, row, column) for row in range(first - 1, min(last, len(grid.values)))]
+        if not any(texts):
+            below = grid.values[column].iloc[last : table.last_row]
+            if not (below.notna() & below.ne("")).any():
+                continue
+            texts = [f"colonne {re.sub(r'[0-9]', '', grid.address(0, column))}"]
+        names[column] = [text for text in texts if text]
+    declared = {french.nfc(read.header) for read in table.columns}
+    said = declared | {french.nfc(header) for header in table.ignored}
+    lowest = [texts[-1] for texts in names.values()]
+    found: dict[str, int] = {}
+    for column, texts in names.items():
+        levels = " / ".join(dict.fromkeys(texts))
+        header = levels if lowest.count(texts[-1]) > 1 and levels in said else texts[-1]
         if header in found:
-            raise DataError(
-                f"En-tête en double : {source}, feuille « {grid.sheet} », {grid.address(last - 1, column)}.",
-                seen=[header],
-                todo="renommez l'une des deux colonnes.",
-            )
+            numbered = next(f"{header} ({n})" for n in range(2, 1000) if f"{header} ({n})" not in found)
+            if numbered not in said:
+                raise DataError(
+                    f"En-tête en double : {where}, {grid.address(last - 1, column)}.",
+                    seen=[header],
+                    todo=f"renommez l’une des deux colonnes, ou déclarez la seconde sous « {numbered} ».",
+                )
+            header = numbered
         found[header] = column
-    declared = {read.header for read in table.columns}
     absent = sorted(declared - set(found))
-    unknown = [header for header in found if header not in declared | set(table.ignored)]
+    unknown = [header for header in found if header not in said]
     if absent or unknown:
         what = "En-tête déclaré mais absent" if absent else "En-tête non déclaré"
         raise DataError(
-            f"{what} : {source}, feuille « {grid.sheet} », ligne {last}.",
+            f"{what} : {where}, ligne {last}.",
             seen=absent or unknown,
             todo=f"en-têtes lus : {', '.join(found)}. Corrigez le classeur, ou {sheet.toml} "
             "([table.columns], ou [table.ignored] avec la raison).",
@@ -323,40 +578,65 @@ def _headers(grid: Grid, table: TableRead, sheet: SourceSheet, source: str) -> d
     return found
 
 
+def _header_text(grid: Grid, row: int, column: int) -> str:
+    """The words of a header cell on one line, those of the merged cell that covers it included."""
+    for r1, c1, r2, c2 in grid.merged:
+        if r1 <= row <= r2 and c1 <= column <= c2:
+            row, column = r1, c1
+            break
+    return re.sub(r"\s+", " ", _text(grid.cell(row, column)) or "")
+
+
 def _text(value: object) -> str | None:
-    if value is None or value is pd.NA or (isinstance(value, float) and pd.isna(value)):
+    """A cell's value as text, NFC, without spaces around; None for a blank."""
+    if value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and np.isnan(value)):
         return None
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, bool):
+        value = "VRAI" if value else "FAUX"
+    elif isinstance(value, dt.datetime) and value.time() == dt.time():
+        value = value.date()
+    elif isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         value = int(value)
     return french.nfc(str(value)).strip() or None
 
 
+def _mapped(values: pd.Series, reading: Callable[[Any], object], dtype: str = "object") -> pd.Series:
+    """`reading` of each value, called once per distinct value; missing where the value is missing."""
+    if values.dtype == "object":
+        values = values.map(lambda value: _text(value) if isinstance(value, bool) else value)
+    codes, distinct = pd.factorize(values)
+    read: list[Any] = [*map(reading, distinct), None]
+    said = pd.Series(read, dtype=dtype).array  # code -1 (missing) takes the last one
+    return pd.Series(said.take(codes), index=values.index)
+
+
+def _texts(values: pd.Series) -> pd.Series:
+    return _mapped(values, _text, "str")
+
+
+# --- Records -------------------------------------------------------------------------------------
+
+
 def _records(body: _Body) -> pd.DataFrame:
-    """One row per line read (indexed by grid row), with the record it belongs to; a record may have lines."""
     frame = pd.DataFrame(index=body.rows)
-    for role in ("axis", "number", "title", "description", "partners", "legal_status", "strand", "programme"):
+    for role in sorted(RECORD_ROLES):
         for _, column in body.role(role):
-            frame[role] = body.text(column)
-            for kept, written in {
-                w: body.sheet.kept_name(role, w) for w in frame[role].dropna().unique()
-            }.items():
-                frame[role] = frame[role].replace(kept, written)
+            frame[role] = _kept(body, role, body.text(column))
     if "axis" in frame:
         frame["axis"] = frame["axis"].ffill()
-    starts = frame["title"].notna() if "title" in frame else pd.Series(True, index=body.rows)
+    elif body.table.section_rows:
+        frame["axis"] = _kept(body, "axis", body.sections.loc[body.rows])
+    lines = _continued(body)
     if "number" in frame:
-        frame["record_id"] = (
-            body.table.id + "/" + frame.get("axis", pd.Series("", index=body.rows)).fillna("") + "/"
-        )
-        frame["record_id"] = frame["record_id"].str.replace("//", "/") + frame["number"].fillna("")
-        _refuse_twice(body, frame["record_id"])
+        axis = frame.get("axis", pd.Series("", index=body.rows)).fillna("")
+        key = (axis + "/" + frame["number"].fillna("")).where(~lines).ffill().str.removeprefix("/")
+        _refuse_numbers(body, frame["number"], key, lines)
     else:
-        frame["record_id"] = body.table.id + "/" + starts.cumsum().astype("str")
-    if "title" in frame:
-        frame["title"] = frame.groupby("record_id", sort=False)["title"].ffill()
+        key = (~lines).cumsum().astype("str")
+    frame["record_id"] = body.table.id + "/" + key
     for _, column in body.role("row_total"):
-        frame["row_total_eur"] = [one.euros if one else None for one in _row_amounts(body, column)]
-    column = body.role("title")[0][1] if body.role("title") else 0
+        frame["row_total_eur"], _ = _one_amount(body, column, body.rows)
+    column = body.role("title")[0][1] if body.role("title") else min(body.columns.values())
     return frame.assign(
         source=body.source,
         sheet=body.grid.sheet,
@@ -367,352 +647,423 @@ def _records(body: _Body) -> pd.DataFrame:
     )
 
 
-def _refuse_twice(body: _Body, keys: pd.Series) -> None:
-    twice = keys[keys.duplicated(keep=False)]
-    if len(twice):
-        rows = ", ".join(str(row + 1) for row in twice.index[:5])
-        raise DataError(
-            f"{body.said('Clé d’action en double')}, lignes {rows}.",
-            seen=twice.unique(),
-            todo="deux actions du même axe portent le même numéro : corrigez le numéro.",
-        )
+def _kept(body: _Body, role: str, texts: pd.Series) -> pd.Series:
+    """The texts of a role under the names that the source sheet keeps."""
+    return _mapped(texts, lambda text: body.sheet.kept_name(role, text), "str")
 
 
-def _row_amounts(body: _Body, column: int) -> list[french.Amount | None]:
-    """The one amount of each data row in a column that holds one at most."""
-    return [found[0] if found else None for found in _amounts(body, column, body.rows)]
+def _continued(body: _Body) -> pd.Series:
+    """Whether a row is a further line of the record above: its number or its title is in a merged cell."""
+    keys = body.role("number") or body.role("title")
+    lines = pd.Series(False, index=body.rows)
+    for read, column in keys:
+        lines |= body.rows.isin(body.covered(column))
+        if read.carried:
+            written = _texts(body.grid.values[column].loc[body.rows])
+            lines |= written.isna() & written.ffill().notna()
+    return lines
 
 
-def _amounts(body: _Body, column: int, rows: Iterable[int]) -> list[list[french.Amount]]:
-    """The amounts written in each cell of a column; a blank or a declared « no amount » gives none.
+def _refuse_numbers(body: _Body, numbers: pd.Series, keys: pd.Series, lines: pd.Series) -> None:
+    blank = numbers[numbers.isna() & ~lines]
+    twice = keys[~lines & numbers.notna()]
+    twice = twice[twice.duplicated(keep=False)]
+    for what, wrong, todo in (
+        ("Action sans numéro", blank, "donnez-lui son numéro, ou déclarez la ligne dans skip_lines."),
+        (
+            "Clé d’action en double",
+            twice,
+            "deux actions du même axe portent le même numéro : corrigez le numéro.",
+        ),
+    ):
+        if len(wrong):
+            rows = ", ".join(str(row + 1) for row in wrong.index[:5])
+            seen = wrong.unique() if wrong.notna().all() else ["cellule vide"]
+            raise DataError(f"{body.said(what)}, lignes {rows}.", seen=seen, todo=todo)
 
-    Raises DataError on a text that says neither, a formula without value, a merged cell.
+
+# --- Amounts -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Amounts:
+    """The amounts of distinct values, by code: euros (NaN when none), the year beside it (0 when none).
+
+    `several` holds those of the values that hold more than one; the last code is a blank.
     """
-    rows = list(rows)
-    values = body.grid.values[column].loc[rows]
-    known: dict[object, list[french.Amount]] = {}
-    wrong = []
-    for row, value in values.items():
+
+    euros: np.ndarray
+    years: np.ndarray
+    several: dict[int, list[french.Amount]]
+    unread: np.ndarray
+    silent: np.ndarray  # a text that the source sheet says to be no amount
+
+
+_PLAIN = r"\d+(?:[.,]\d{1,2})?"
+
+
+def _distinct_amounts(body: _Body, read: ColumnRead, distinct: Any) -> _Amounts:
+    size = len(distinct) + 1
+    euros, years, several = np.full(size, np.nan), np.zeros(size, dtype=int), {}
+    unread, silent = np.zeros(size, dtype=bool), np.zeros(size, dtype=bool)
+    values = pd.Series(distinct)
+    if pd.api.types.is_numeric_dtype(values) or values.dtype == "str":
+        plain = values.notna() if values.dtype != "str" else values.str.fullmatch(_PLAIN)
+        numbers = values[plain] if values.dtype != "str" else values[plain].str.replace(",", ".")
+        euros[:-1][plain] = pd.to_numeric(numbers)
+    else:
+        plain = pd.Series(False, index=values.index)
+    no_amount = {french.nfc(text) for text in body.table.no_amount}
+    for code in np.flatnonzero(~plain):
+        value = distinct[code]
         text = _text(value)
-        if text is None and (row, column) in body.grid.formulas:
-            raise DataError(
-                f"{body.said('Formule sans valeur calculée')}, {body.grid.address(row, column)}.",
-                seen=[body.grid.formulas[row, column]],
-                todo="ouvrez le classeur dans un tableur et enregistrez-le, ou écrivez la valeur.",
-            )
-        if value in known:
-            continue
-        if text is None or text in body.table.no_amount:
-            known[value] = []
-        elif isinstance(value, (int, float)) and not isinstance(value, bool):
-            known[value] = [french.Amount(float(value), None, text)]
+        if isinstance(value, (int, float)):
+            euros[code] = value
+        elif text is None or text in no_amount:
+            silent[code] = text is not None
         else:
-            known[value] = french.amounts(text) or _bare(text)
-            if not known[value]:
-                wrong.append(f"{body.grid.address(row, column)} : {text}")
-    negative = [
-        f"{body.grid.address(row, column)} : {_text(value)}"
-        for row, value in zip(rows, values, strict=True)
-        if any(amount.euros < 0 for amount in known[value])
-    ]
-    if negative:
-        raise DataError(
-            f"{body.said('Montant négatif')}.",
-            seen=negative,
-            todo="un montant reçu ou prévu est positif : vérifiez le signe dans le classeur d'origine.",
-        )
-    if wrong:
-        raise DataError(
-            f"{body.said('Montant illisible')}.",
-            seen=wrong,
-            todo="écrivez un nombre, ou déclarez ce texte dans no_amount de la fiche source.",
-        )
+            bare = text.removeprefix(read.strip).removesuffix(read.strip).strip() if read.strip else text
+            found = french.cell_amounts(bare, body.sheet.decimal)
+            unread[code] = not found
+            if len(found) == 1:
+                euros[code], years[code] = found[0].euros, found[0].year or 0
+            elif found:
+                several[int(code)] = [a._replace(euros=round(a.euros * read.unit, 6)) for a in found]
+    return _Amounts(np.round(euros * read.unit, 6), years, several, unread, silent)
+
+
+def _amounts(
+    body: _Body, column: int, rows: pd.Index, one: bool = False
+) -> tuple[np.ndarray, _Amounts, list[dict[str, Any]]]:
+    """The code of each row of a column, the amounts of each code, what is told of the cells without one.
+
+    Raises DataError, if the source sheet does not say otherwise, on a text that says no amount, on a negative
+    amount, on several amounts where `one` is expected; always on a cell merged over several rows.
+    """
+    _refuse_merged(body, column, rows)
+    values = body.grid.values[column].loc[rows]
+    codes, distinct = pd.factorize(
+        _mapped(values, lambda value: value) if values.dtype == "object" else values
+    )
+    read = next(read for read in body.table.columns if body.columns[read.header] == column)
+    amounts = _distinct_amounts(body, read, distinct)
+    unread, negative = amounts.unread.copy(), amounts.euros < 0
+    for code, found in amounts.several.items():
+        unread[code], negative[code] = one, any(amount.euros < 0 for amount in found)
+    told: list[dict[str, Any]] = []
+    for what, name, wrong in (
+        ("Montant illisible", "READ-AMOUNT", unread),
+        ("Montant négatif", "READ-NEGATIVE", negative),
+        ("Aucun montant n’est écrit", "READ-NO-AMOUNT", amounts.silent),
+    ):
+        at = np.flatnonzero(wrong[codes])
+        if not len(at):
+            continue
+        cells = [body.grid.address(rows[position], column) for position in at[: SHOWN_NOTES + 1]]
+        texts = [_text(value) or "" for value in values.iloc[at[: SHOWN_NOTES + 1]]]
+        if body.strict and name != "READ-NO-AMOUNT":
+            raise DataError(
+                f"{body.said(what)}.",
+                seen=[f"{cell} : {text}" for cell, text in zip(cells, texts, strict=True)],
+                todo=_AMOUNT_ADVICE[name],
+            )
+        told += _noted(body, name, cells, texts, len(at), f"« {{}} » : {what[0].lower() + what[1:]}.")
+    return codes, amounts, told
+
+
+def _one_amount(body: _Body, column: int, rows: pd.Index) -> tuple[np.ndarray, list[dict[str, Any]]]:
+    """The one amount of each row in a column that holds one at most, and what is told of it."""
+    codes, amounts, told = _amounts(body, column, rows, one=True)
+    return amounts.euros[codes], told
+
+
+_AMOUNT_ADVICE = {
+    "READ-AMOUNT": "écrivez un nombre par cellule, ou déclarez ce texte dans no_amount de la fiche source.",
+    "READ-NEGATIVE": "un montant reçu ou prévu est positif : vérifiez le signe dans le classeur d’origine.",
+}
+
+
+def _refuse_merged(body: _Body, column: int, rows: pd.Index) -> None:
     for r1, c1, r2, c2 in body.grid.merged:
-        if c1 <= column <= c2 and r2 > r1 and any(r1 <= row <= r2 for row in rows):
+        if c1 <= column <= c2 and r2 > r1 and rows.isin(range(r1, r2 + 1)).any():
             raise DataError(
                 f"{body.said('Cellule fusionnée sur plusieurs lignes dans une colonne de montants')}, "
                 f"{body.grid.address(r1, c1)}:{body.grid.address(r2, c2)}.",
                 seen=[body.grid.cell(r1, c1)],
                 todo="défusionnez-la et écrivez un montant par ligne.",
             )
-    return [known[value] for value in values]
 
 
-def _bare(text: str) -> list[french.Amount]:
-    """A text that is a number alone (« 1 234,50 »)."""
-    return french.amounts(f"{text} €") if re.fullmatch(r"-?[\d\s.,]+", text) else []
-
-
-def _funding(body: _Body, records: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    table, lines = body.table, _line_facts(body, records)
-    frames, notes = [], []
+def _funding(body: _Body) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
+    table = body.table
+    facts, notes = _line_facts(body)
+    frames = []
     for read, column in body.role("amount"):
-        found = _amounts(body, column, body.rows)
-        cells = body.cells(column)
-        for row, amounts, cell in zip(body.rows, found, cells, strict=True):
-            text = _text(body.grid.values.at[row, column])
-            if not amounts and text:
-                notes.append(
-                    _note("READ-NO-AMOUNT", body, cell, f"« {text} » : aucun montant n’est écrit.", text)
-                )
-            for place, amount in enumerate(amounts or [french.Amount(float("nan"), None, "")], start=1):
-                suffix = f"#{place}" if len(amounts) > 1 else ""
-                frames.append(
-                    {
-                        **lines[row],
-                        "funding_id": f"{table.id}!{cell}{suffix}",
-                        "cell": cell,
-                        "funder": read.funder or lines[row].get("funder") or table.funder or None,
-                        "year": amount.year or read.year or lines[row].get("year") or table.year,
-                        "stage": read.stage or lines[row].get("stage") or table.stage or None,
-                        "kind": read.kind or lines[row].get("kind") or table.kind,
-                        "amount_eur": amount.euros * read.unit,
-                        "part_of": read.part_of or table.part_of or None,
-                    }
-                )
-    findings = schema.conform(pd.DataFrame(notes), "findings") if notes else schema.empty("findings")
-    return schema.conform(pd.DataFrame(frames), "funding") if frames else schema.empty("funding"), findings
+        codes, amounts, told = _amounts(body, column, body.rows)
+        notes += told
+        number = np.ones(len(amounts.euros), dtype=int)
+        for code, several in amounts.several.items():
+            number[code] = len(several)
+        counts = number[codes]
+        order = np.repeat(np.arange(len(body.rows)), counts)
+        part = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
+        euros, years = amounts.euros[codes][order], amounts.years[codes][order]
+        for code, several in amounts.several.items():
+            for index, amount in enumerate(several):
+                at = (codes[order] == code) & (part == index)
+                euros[at], years[at] = amount.euros, amount.year
+        frame = facts.iloc[order].reset_index(drop=True)
+        cells = body.cells(column).iloc[order].reset_index(drop=True)
+        suffix = pd.Series(
+            np.where(counts[order] > 1, "#" + pd.Series(part + 1).astype("str"), ""), dtype="str"
+        )
+        written = pd.Series(years, dtype="Int64").replace(0, pd.NA)
+        frames.append(
+            frame.assign(
+                funding_id=f"{table.id}!" + cells + suffix,
+                cell=cells,
+                funder=read.funder or frame.get("funder", pd.Series(index=frame.index, dtype="str")),
+                recipient=frame.get("recipient", table.recipient or None),
+                year=written.fillna(read.year if read.year else frame["year"]),
+                stage=read.stage or frame["stage"],
+                kind=read.kind or frame["kind"],
+                amount_eur=euros,
+                part_of=read.part_of or table.part_of or None,
+            ).assign(
+                funder=lambda rows: rows["funder"].fillna(table.funder) if table.funder else rows["funder"]
+            )
+        )
+    if not frames:
+        return schema.empty("funding"), notes
+    return schema.conform(pd.concat(frames, ignore_index=True), "funding"), notes
 
 
-def _line_facts(body: _Body, records: pd.DataFrame) -> dict[int, dict[str, Any]]:
-    """What each line says besides its amounts, names replaced by the ones kept."""
-    facts = records[["record_id"]].copy()
+def _line_facts(body: _Body) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
+    """What each line says besides its amounts, under the names kept, and what is told of it."""
+    table, notes = body.table, []
+    facts = body.records[["record_id"]].copy()
     for name in ("axis", "title", "programme"):
-        facts[name] = records.get(name)
-    for role in ("recipient", "operator", "funder", "year", "stage", "kind"):
+        facts[name] = body.records.get(name)
+    for role in ("recipient", "operator", "funder"):
         for _, column in body.role(role):
-            facts[role] = [
-                body.sheet.kept_name(role, text) if isinstance(text, str) else None
-                for text in body.text(column)
-            ]
-    if "year" in facts:
-        facts["year"] = facts["year"].map(lambda text: int(text[:4]) if text else None)
-    start, end = body.table.period or (None, None)
-    facts = facts.assign(
+            facts[role] = _kept(body, role, body.text(column))
+    facts["year"] = pd.Series(table.year or pd.NA, index=body.rows, dtype="Int64")
+    for role in ("date", "year"):
+        for _, column in body.role(role):
+            read, told = _words(body, column, "Date illisible", "READ-DATE", french.year_of)
+            facts["year"] = read.astype("Int64").fillna(facts["year"])
+            notes += told
+    for role, default, words, allowed in (
+        ("stage", table.stage, STAGE_WORDS, schema.STAGES),
+        ("kind", table.kind, KIND_WORDS, schema.KINDS),
+    ):
+        facts[role] = pd.Series(default or None, index=body.rows, dtype="str")
+        for _, column in body.role(role):
+
+            def closed(
+                text: str, role: str = role, words: Mapping[str, str] = words, allowed: Any = allowed
+            ) -> str | None:
+                kept = body.sheet.kept_name(role, text)
+                return kept if kept in allowed else words.get(kept.lower())
+
+            read, told = _words(body, column, f"Mot inconnu ({role})", f"READ-{role.upper()}", closed)
+            facts[role] = read.astype("str").fillna(facts[role])
+            notes += told
+    start, end = table.period or (None, None)
+    return facts.assign(
         source=body.source,
         sheet=body.grid.sheet,
-        record_kind=body.table.record_kind,
-        period_start=pd.Timestamp(start, 1, 1) if start else pd.NaT,
-        period_end=pd.Timestamp(end, 12, 31) if end else pd.NaT,
-    )
-    return facts.to_dict(orient="index")  # type: ignore[return-value]
+        record_kind=table.record_kind,
+        period_start=pd.Timestamp(start, 1, 1) if start else None,
+        period_end=pd.Timestamp(end, 12, 31) if end else None,
+    ), notes
 
 
-def _delivery(body: _Body, records: pd.DataFrame) -> pd.DataFrame:
-    rows = []
+def _words(
+    body: _Body, column: int, what: str, code: str, reading: Callable[[str], Any]
+) -> tuple[pd.Series, list[dict[str, Any]]]:
+    """`reading` of each text of a column, and the cells it could not read (a DataError unless reported)."""
+    texts = body.text(column)
+    read = _mapped(texts, reading)
+    wrong = texts[texts.notna() & read.isna()]
+    if wrong.empty:
+        return read, []
+    cells = body.cells(column).loc[wrong.index[: SHOWN_NOTES + 1]].tolist()
+    if body.strict:
+        raise DataError(
+            f"{body.said(what)}.",
+            seen=[f"{cell} : {text}" for cell, text in zip(cells, wrong, strict=False)],
+            todo="corrigez la cellule, ou ajoutez le mot à [names] dans la fiche source.",
+        )
+    message = f"« {{}} » : {what[0].lower() + what[1:]}."
+    return read, _noted(body, code, cells, wrong.iloc[: SHOWN_NOTES + 1].tolist(), len(wrong), message)
+
+
+def _delivery(body: _Body) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
+    frames, notes = [], []
     for read, column in body.role("delivery"):
-        for row, amount, cell in zip(body.rows, _row_amounts(body, column), body.cells(column), strict=True):
-            rows.append((records.at[row, "record_id"], read.operator, amount.euros if amount else None, cell))
-    frame = pd.DataFrame(rows, columns=["record_id", "operator", "amount_eur", "cell"])
-    return schema.conform(frame.assign(source=body.source, sheet=body.grid.sheet), "delivery")
-
-
-def _places(body: _Body, records: pd.DataFrame) -> pd.DataFrame:
-    """One row per place named, with its territory if the record has only one; else one row per territory."""
-    found = []
-    for row in body.rows:
-        record = records.at[row, "record_id"]
-        territory_cells = [
-            (name, text, body.grid.address(row, column))
-            for _, column in body.role("territory")
-            if (text := _text(body.grid.values.at[row, column]))
-            for name in territories.territory_names(text)
-        ]
-        alone = territory_cells[0][0] if len(territory_cells) == 1 else None
-        named = [
-            (place, body.grid.address(row, column))
-            for _, column in body.role("places")
-            if (text := _text(body.grid.values.at[row, column]))
-            for place in territories.place_names(text)
-        ]
-        for place, cell in named:
-            match = territories.match(place)
-            found.append((record, place, match.insee_code, match.commune, alone, cell))
-        if not named or alone is None:
-            found += [(record, text, None, None, name, cell) for name, text, cell in territory_cells]
-    columns = ["record_id", "written_as", "insee_code", "commune", "territory", "cell"]
-    frame = pd.DataFrame(found, columns=columns).assign(source=body.source, sheet=body.grid.sheet)
-    return schema.conform(frame, "places")
-
-
-def _place_findings(body: _Body) -> pd.DataFrame:
-    notes = []
-    for role, reader in (("places", territories.place_names), ("partners", territories.places_mentioned)):
-        for _, column in body.role(role):
-            for row in body.rows:
-                text = _text(body.grid.values.at[row, column])
-                for place in reader(text) if text else []:
-                    notes += _place_note(body, place, body.grid.address(row, column))
-    return schema.conform(pd.DataFrame(notes), "findings") if notes else schema.empty("findings")
-
-
-def _place_note(body: _Body, place: str, cell: str) -> Iterator[dict[str, Any]]:
-    match = territories.match(place)
-    sentences = {
-        "none": ("READ-PLACE-UNKNOWN", f"« {place} » n’est aucune commune de la référence."),
-        "spelling": ("READ-PLACE-SPELLING", f"« {place} » est lu {match.commune} ({match.insee_code})."),
-        "associated": (
-            "READ-PLACE-ASSOCIATED",
-            f"« {place} » est une commune associée : elle compte pour {match.commune} ({match.insee_code}).",
-        ),
-    }
-    if match.how in sentences:
-        code, sentence = sentences[match.how]
-        yield {**_note(code, body, cell, sentence, place), "computed": match.commune}
-
-
-def _shape_findings(body: _Body) -> pd.DataFrame:
-    """What the form of the sheet says against its content: moved sentences, hidden rows, torn merges…"""
-    notes = [*_order_notes(body), *_hidden_notes(body), *_axis_notes(body), *_type_notes(body)]
-    for total in body.table.totals:
-        if total.cell and (cell := _sentence_cell(body.grid, total)) != total.cell:
-            text = (
-                f"le total annoncé est en {cell}, la fiche source le dit en {total.cell} : une ligne a bougé."
-            )
-            notes.append(_note("READ-TOTAL-MOVED", body, cell, french.sentence_case(text), total.cell))
-    return schema.conform(pd.DataFrame(notes), "findings") if notes else schema.empty("findings")
-
-
-def _order_notes(body: _Body) -> Iterator[dict[str, Any]]:
-    """Amount columns that stand in another order than in the source sheet: have headers been exchanged?"""
-    declared = [read.header for read in body.table.columns if read.role in AMOUNT_ROLES]
-    found = sorted(declared, key=body.columns.__getitem__)
-    moved = [header for header, other in zip(found, declared, strict=True) if header != other]
-    if moved:
-        cell = body.grid.address(body.table.header[1] - 1, body.columns[moved[0]])
-        text = f"colonnes dans un autre ordre que la fiche source ({', '.join(moved)}) : en-têtes échangés ?"
-        yield _note("READ-COLUMN-ORDER", body, cell, french.sentence_case(text), moved[0])
-
-
-def _hidden_notes(body: _Body) -> Iterator[dict[str, Any]]:
-    """Rows and columns of the table that a reader of the workbook does not see."""
-    read = [*body.rows, *([] if body.total_row is None else [body.total_row])]
-    for row in sorted(set(read) & set(body.grid.hidden_rows)):
-        cell = body.grid.address(row, 0)
-        yield _note(
-            "READ-HIDDEN", body, cell, f"Ligne {row + 1} masquée dans le classeur ; elle est lue.", ""
+        euros, told = _one_amount(body, column, body.rows)
+        notes += told
+        frames.append(
+            pd.DataFrame(
+                {
+                    "record_id": body.records["record_id"],
+                    "operator": read.operator or None,
+                    "amount_eur": euros,
+                    "cell": body.cells(column),
+                }
+            ).assign(source=body.source, sheet=body.grid.sheet)
         )
-    for column in sorted(set(body.columns.values()) & set(body.grid.hidden_columns)):
-        cell = body.grid.address(body.table.header[1] - 1, column)
-        yield _note(
-            "READ-HIDDEN", body, cell, f"Colonne {cell[0]} masquée dans le classeur ; elle est lue.", ""
+    if not frames:
+        return schema.empty("delivery"), notes
+    return schema.conform(pd.concat(frames, ignore_index=True), "delivery"), notes
+
+
+# --- Places and results --------------------------------------------------------------------------
+
+
+def _named(body: _Body, role: str, reader: Callable[[str], list[str]]) -> pd.DataFrame:
+    """One row per place named in the columns of a role: row, record_id, text, name, cell."""
+    frames = []
+    for _, column in body.role(role):
+        frame = pd.DataFrame(
+            {
+                "row": body.rows,
+                "record_id": body.records["record_id"].array,
+                "text": body.text(column).array,
+                "cell": body.cells(column).array,
+            }
         )
-    if body.grid.hidden:
-        yield _note("READ-HIDDEN", body, "", "Feuille masquée dans le classeur ; elle est lue.", "")
+        frame = frame.dropna(subset="text").reset_index(drop=True)
+        frames.append(frame.assign(name=_mapped(frame["text"], reader)).explode("name").dropna(subset="name"))
+    empty = pd.DataFrame(
+        {name: pd.Series(dtype="object") for name in ("row", "record_id", "text", "cell", "name")}
+    )
+    return pd.concat([empty, *frames], ignore_index=True)
 
 
-def _axis_notes(body: _Body) -> Iterator[dict[str, Any]]:
-    """Axes carried down over blanks that no merged cell covers, in a column where others are merged."""
-    for _, column in body.role("axis"):
-        spans = [
-            (first, last) for first, c1, last, c2 in body.grid.merged if c1 <= column <= c2 and last > first
-        ]
-        covered = {row for first, last in spans for row in range(first, last + 1)}
-        bare = [row for row in body.rows if row not in covered and body.grid.cell(row, column) is None]
-        if not any(first in body.rows for first, _ in spans) and len(bare) == len(body.rows):
-            continue
-        for row in bare:
-            cell = body.grid.address(row, column)
-            text = (
-                f"{cell} est vide hors de toute cellule fusionnée : l'axe de la ligne du dessus est repris."
-            )
-            yield _note("READ-AXIS-CARRIED", body, cell, text, "")
+def _matches(body: _Body) -> dict[str, territories.Match]:
+    """How each place named in the table is read.
 
-
-def _type_notes(body: _Body) -> Iterator[dict[str, Any]]:
-    """Numbers kept as text in a column where the others are numbers: a spreadsheet does not add them."""
-    for column in [body.columns[read.header] for read in body.table.columns if read.role in AMOUNT_ROLES]:
-        values = body.grid.values[column].loc[body.rows].dropna()
-        texts = values[values.map(lambda value: isinstance(value, str) and value.strip() != "")]
-        if 0 < len(texts) < len(values) / 2:
-            for row, text in zip(texts.index[:SHOWN_NOTES].tolist(), texts, strict=False):
-                cell = body.grid.address(row, column)
-                message = (
-                    f"Nombre gardé en texte (« {text} ») parmi des nombres : un tableur ne l'additionne pas."
-                )
-                yield _note("READ-NUMBER-AS-TEXT", body, cell, message, text)
-
-
-_DOUBTS = {
-    "READ-PLACE-UNKNOWN", "READ-TOTAL-MOVED", "READ-COLUMN-ORDER", "READ-HIDDEN", "READ-AXIS-CARRIED",
-    "READ-NUMBER-AS-TEXT",
-}  # fmt: skip
-
-
-def _note(code: str, body: _Body, cell: str, message: str, stated: str) -> dict[str, Any]:
-    severity = "alert" if code in _DOUBTS else "info"
+    A near spelling is accepted only where half of the names or more are communes of the reference: a table
+    that speaks of other places does not misspell ours.
+    """
+    named = pd.concat(
+        [_named(body, "places", _place_names), _named(body, "partners", territories.places_mentioned)]
+    )
+    names = named["name"].unique()
+    kept = {name: body.sheet.kept_name("place", name) for name in names}
+    exact = sum(territories.match(kept[name], tolerant=False).how != "none" for name in names)
+    near = exact * 2 >= len(names)
     return {
-        "code": code,
-        "severity": severity,
-        "message": message,
-        "source": body.source,
-        "sheet": body.grid.sheet,
-        "cell": cell,
-        "stated": stated,
+        name: territories.match(kept[name], tolerant=near)
+        if kept[name] != OUTSIDE
+        else territories.Match(name, None, None, "outside")
+        for name in names
     }
 
 
-_QUANTITY = re.compile(
-    r"(?P<low>\d+)(?:\s+à\s+(?P<high>\d+))?\s+(?P<unit>(?!€|k€|M€|euros)[A-Za-zÀ-ÿ']+)"
-    r"|\b(?P<one>Un|Une)\s+(?P<thing>[A-Z]{2,})"
-    r"|(?P<meeting>[A-Za-zÀ-ÿ]+)\s+tous les (?P<months>deux|trois|quatre|six|\d+)?\s*mois"
-)
-_MONTHS = {"deux": 2, "trois": 3, "quatre": 4, "six": 6}
+def _place_names(text: str) -> list[str]:
+    """The places of a cell; a name that is one commune is not cut at its « et »."""
+    whole = territories.match(text, tolerant=False)
+    return [text] if whole.how != "none" else territories.place_names(text)
 
 
-def _indicators(body: _Body, records: pd.DataFrame) -> pd.DataFrame:
+def _places(body: _Body) -> pd.DataFrame:
+    """One row per place named, with its territory if the record has only one; else one row per territory."""
+    named, areas = (
+        _named(body, "places", _place_names),
+        _named(body, "territory", territories.territory_names),
+    )
+    matches = _matches(body)
+    once = areas[~areas["row"].duplicated(keep=False)].set_index("row")["name"]
+    told = named.assign(
+        written_as=named["name"],
+        insee_code=named["name"].map(lambda name: matches[name].insee_code),
+        commune=named["name"].map(lambda name: matches[name].commune),
+        territory=named["row"].map(once),
+        first=0,
+    )
+    alone = areas["row"].isin(once.index) & areas["row"].isin(named["row"])
+    rest = areas[~alone].assign(written_as=areas["text"], territory=areas["name"], first=1)
+    both = pd.concat([told, rest], ignore_index=True).sort_values(["row", "first"], kind="stable")
+    both = both.reset_index(drop=True).assign(source=body.source, sheet=body.grid.sheet)
+    return schema.conform(both, "places")
+
+
+def _place_notes(body: _Body) -> list[dict[str, Any]]:
+    """What is told of the places that are not written as the reference writes them.
+
+    An unknown commune in a column of places stops the reading, unless the source sheet declares it
+    ([names.place] "hors référence") or the table speaks of places of elsewhere.
+    """
+    matches = _matches(body)
+    ours = sum(match.how != "none" for match in matches.values()) * 2 >= len(matches)
+    notes: list[dict[str, Any]] = []
+    for role, reader in (("places", _place_names), ("partners", territories.places_mentioned)):
+        named = _named(body, role, reader)
+        how = named["name"].map(lambda name: matches[name].how)
+        lost = named[how == "none"]
+        if role == "places" and len(lost) and ours and body.strict:
+            first = lost.iloc[0]
+            near = territories.proposals(first["name"])
+            asked = f"écrivez le nom officiel ({', '.join(near)} ?)" if near else "corrigez le nom"
+            raise DataError(
+                f"{body.said('Commune inconnue')}, {first['cell']}.",
+                seen=[f"{cell} : {name}" for cell, name in zip(lost["cell"], lost["name"], strict=True)],
+                todo=f"{asked}, ou déclarez dans la fiche source [names.place] "
+                f'"{OUTSIDE}" = ["{first["name"]}"].',
+            )
+        for said, (code, words) in _PLACE_WORDS.items():
+            found = named[how == said]
+            for name, cell in zip(found["name"][:SHOWN_NOTES], found["cell"], strict=False):
+                match = matches[name]
+                message = words.format(name=name, commune=match.commune, code=match.insee_code)
+                notes.append({**_note(code, body, cell, message, name), "computed": match.commune})
+            notes += _rest(body, code, len(found))
+    return notes
+
+
+_PLACE_WORDS = {
+    "none": ("READ-PLACE-UNKNOWN", "« {name} » n’est aucune commune de la référence."),
+    "outside": (
+        "READ-PLACE-UNKNOWN",
+        "« {name} » n’est aucune commune de la référence, la fiche source le dit.",
+    ),
+    "spelling": ("READ-PLACE-SPELLING", "« {name} » est lu {commune} ({code})."),
+    "associated": (
+        "READ-PLACE-ASSOCIATED",
+        "« {name} » est une commune associée : elle compte pour {commune} ({code}).",
+    ),
+}
+
+
+def _indicators(body: _Body) -> pd.DataFrame:
     """The quantities stated: a number, a range (« 6 à 10 communes ») or a rhythm, per year."""
-    rows = []
+    frames = []
     for _, column in body.role("indicators"):
-        for row in body.rows:
-            text = _text(body.grid.values.at[row, column])
-            for match in _QUANTITY.finditer(text or ""):
-                low, high, unit = _quantity(match)
-                if unit == "an" or re.match(r"\s*€", (text or "")[match.end() :]):
-                    continue
-                cell = body.grid.address(row, column)
-                rows.append((records.at[row, "record_id"], match[0], low, high, unit, cell))
-    columns = ["record_id", "text", "low", "high", "unit", "cell"]
-    frame = pd.DataFrame(rows, columns=columns).assign(source=body.source, sheet=body.grid.sheet)
-    return schema.conform(frame, "indicators")
+        texts = body.text(column).dropna()
+        read = _mapped(texts, french.quantities).explode().dropna()
+        rows = [quantity._asdict() for quantity in read]
+        frames.append(
+            pd.DataFrame(rows, columns=["low", "high", "unit", "text"], index=read.index).assign(
+                record_id=body.records["record_id"].loc[read.index],
+                cell=body.cells(column).loc[read.index],
+                source=body.source,
+                sheet=body.grid.sheet,
+            )
+        )
+    if not frames:
+        return schema.empty("indicators")
+    return schema.conform(pd.concat(frames).sort_index(kind="stable").reset_index(drop=True), "indicators")
 
 
-def _quantity(match: re.Match[str]) -> tuple[float, float, str]:
-    if match["low"]:
-        return float(match["low"]), float(match["high"] or match["low"]), match["unit"]
-    if match["one"]:
-        return 1.0, 1.0, match["thing"]
-    months = match["months"] or "1"
-    per_year = 12 / _MONTHS.get(months, int(months) if months.isdigit() else 1)
-    return per_year, per_year, f"{match['meeting'].lower()} par an"
+# --- Stated totals -------------------------------------------------------------------------------
 
 
 def _stated_totals(body: _Body) -> pd.DataFrame:
-    rows: list[dict[str, Any]] = []
-    table = body.table
-    if body.total_row is not None:
-        for read in table.columns:
-            column = body.columns[read.header]
-            if read.role not in {"amount", "delivery", "row_total"}:
-                continue
-            amounts = _amounts(body, column, [body.total_row])[0]
-            if amounts:
-                cell = body.grid.address(body.total_row, column)
-                rows.append(
-                    {
-                        "total_id": f"{table.id}!{cell}",
-                        "cell": cell,
-                        "covers": read.header,
-                        "measure": {"amount": "funding"}.get(read.role, read.role),
-                        "funder": (read.funder or table.funder or None) if read.role == "amount" else None,
-                        "operator": read.operator or None,
-                        "year": read.year or table.year,
-                        "stage": read.stage or table.stage or None,
-                        "amount_eur": amounts[0].euros,
-                        "table_id": table.id,
-                    }
-                )
-    for total in table.totals:
+    rows = [*_row_of_totals(body)]
+    for total in body.table.totals:
         if total.cell:
             rows += _sentence_totals(body, total)
     frame = pd.DataFrame(rows)
@@ -721,11 +1072,37 @@ def _stated_totals(body: _Body) -> pd.DataFrame:
     return schema.conform(frame.assign(source=body.source, sheet=body.grid.sheet), "stated_totals")
 
 
+def _row_of_totals(body: _Body) -> Iterator[dict[str, Any]]:
+    table = body.table
+    if body.total_row is None:
+        return
+    for read in table.columns:
+        if read.role not in AMOUNT_ROLES:
+            continue
+        column = body.columns[read.header]
+        euros, _ = _one_amount(body, column, pd.Index([body.total_row]))
+        if np.isnan(euros[0]):
+            continue
+        cell = body.grid.address(body.total_row, column)
+        yield {
+            "total_id": f"{table.id}!{cell}",
+            "cell": cell,
+            "covers": read.header,
+            "measure": {"amount": "funding"}.get(read.role, read.role),
+            "funder": (read.funder or table.funder or None) if read.role == "amount" else None,
+            "operator": read.operator or None,
+            "year": read.year or table.year,
+            "stage": read.stage or table.stage or None,
+            "amount_eur": euros[0],
+            "table_id": table.id,
+        }
+
+
 def _sentence_totals(body: _Body, total: TotalRead) -> list[dict[str, Any]]:
     """The total and the number of records that a sentence announces (« 4 projets … 171 663 € »)."""
     cell = _sentence_cell(body.grid, total)
     text = _text_at(body.grid, cell)
-    amounts = french.amounts(text)[:1]
+    amounts = french.amounts(text, body.sheet.decimal)[:1]
     counted = re.search(rf"(\d+)\s+{re.escape(total.counts)}", text) if total.counts else None
     if not amounts and not counted:
         raise DataError(
@@ -763,23 +1140,149 @@ def _sentence_cell(grid: Grid, total: TotalRead) -> str:
 
 def _text_at(grid: Grid, cell: str) -> str:
     """The text of a cell by its address, empty outside the grid."""
-    column, row = re.fullmatch(r"([A-Z]+)(\d+)", cell).groups()  # type: ignore[union-attr]
-    at = int(row) - 1, _column_number(column)
-    inside = 0 <= at[0] < grid.values.shape[0] and at[1] < grid.values.shape[1]
-    return (_text(grid.values.iat[at]) if inside else None) or ""
+    row, column = _position(cell)
+    inside = row < grid.values.shape[0] and column < grid.values.shape[1]
+    return (_text(grid.values.iat[row, column]) if inside else None) or ""
+
+
+# --- What is told of the form --------------------------------------------------------------------
+
+
+def _shape_notes(body: _Body) -> list[dict[str, Any]]:
+    """What the form of the sheet says against its content: moved sentences, hidden rows, torn merges…"""
+    notes = [
+        *_order_notes(body), *_hidden_notes(body), *_axis_notes(body), *_type_notes(body), *_title_notes(body)
+    ]  # fmt: skip
+    for total in body.table.totals:
+        if total.cell and (cell := _sentence_cell(body.grid, total)) != total.cell:
+            text = (
+                f"le total annoncé est en {cell}, la fiche source le dit en {total.cell} : une ligne a bougé."
+            )
+            notes.append(_note("READ-TOTAL-MOVED", body, cell, french.sentence_case(text), total.cell))
+    return notes
+
+
+def _order_notes(body: _Body) -> Iterator[dict[str, Any]]:
+    """Amount columns that stand in another order than in the source sheet: have headers been exchanged?"""
+    declared = [read.header for read in body.table.columns if read.role in AMOUNT_ROLES]
+    found = sorted(declared, key=body.columns.__getitem__)
+    moved = [header for header, other in zip(found, declared, strict=True) if header != other]
+    if moved:
+        cell = body.grid.address(body.table.header[1] - 1, body.columns[moved[0]])
+        text = f"colonnes dans un autre ordre que la fiche source ({', '.join(moved)}) : en-têtes échangés ?"
+        yield _note("READ-COLUMN-ORDER", body, cell, french.sentence_case(text), moved[0])
+
+
+def _hidden_notes(body: _Body) -> Iterator[dict[str, Any]]:
+    """Rows and columns of the table that a reader of the workbook does not see."""
+    read = {*([] if body.total_row is None else [body.total_row])} | (
+        {row for row in body.grid.hidden_rows if row in body.rows}
+    )
+    for row in sorted(read & set(body.grid.hidden_rows)):
+        cell = body.grid.address(row, 0)
+        yield _note(
+            "READ-HIDDEN", body, cell, f"Ligne {row + 1} masquée dans le classeur ; elle est lue.", ""
+        )
+    for column in sorted(set(body.columns.values()) & set(body.grid.hidden_columns)):
+        cell = body.grid.address(body.table.header[1] - 1, column)
+        letters = re.sub(r"\d", "", cell)
+        yield _note(
+            "READ-HIDDEN", body, cell, f"Colonne {letters} masquée dans le classeur ; elle est lue.", ""
+        )
+    if body.grid.hidden:
+        yield _note("READ-HIDDEN", body, "", "Feuille masquée dans le classeur ; elle est lue.", "")
+
+
+def _axis_notes(body: _Body) -> Iterator[dict[str, Any]]:
+    """Axes carried down over blanks that no merged cell covers, in a column where others are merged."""
+    for _, column in body.role("axis"):
+        covered = body.covered(column)
+        bare = [row for row in body.rows[body.text(column).isna()] if row not in covered]
+        if not covered & set(body.rows) and len(bare) == len(body.rows):
+            continue
+        for row in bare[:SHOWN_NOTES] if covered else []:
+            cell = body.grid.address(row, column)
+            text = (
+                f"{cell} est vide hors de toute cellule fusionnée : l'axe de la ligne du dessus est repris."
+            )
+            yield _note("READ-AXIS-CARRIED", body, cell, text, "")
+
+
+def _title_notes(body: _Body) -> Iterator[dict[str, Any]]:
+    """Rows without a title that no merged cell covers: is a merge torn, or a title lost?"""
+    for _, column in body.role("title"):
+        lines = body.text(column).isna() & ~_continued(body)
+        for row in body.rows[lines][:SHOWN_NOTES]:
+            cell = body.grid.address(row, column)
+            yield _note("READ-TITLE-BLANK", body, cell, f"{cell} : ligne sans intitulé.", "")
+        yield from _rest(body, "READ-TITLE-BLANK", int(lines.sum()))
+
+
+def _type_notes(body: _Body) -> Iterator[dict[str, Any]]:
+    """Numbers kept as text in a column where the others are numbers: a spreadsheet does not add them."""
+    for column in [body.columns[read.header] for read in body.table.columns if read.role in AMOUNT_ROLES]:
+        values = body.grid.values[column].loc[body.rows].dropna()
+        if values.dtype != "object":
+            continue
+        texts = values[values.map(lambda value: isinstance(value, str) and value.strip() != "")]
+        if 0 < len(texts) < len(values) / 2:
+            for row, text in zip(texts.index[:SHOWN_NOTES].tolist(), texts, strict=False):
+                cell = body.grid.address(row, column)
+                message = (
+                    f"Nombre gardé en texte (« {text} ») parmi des nombres : un tableur ne l'additionne pas."
+                )
+                yield _note("READ-NUMBER-AS-TEXT", body, cell, message, text)
+            yield from _rest(body, "READ-NUMBER-AS-TEXT", len(texts))
+
+
+_TOLD = {"READ-NO-AMOUNT", "READ-PLACE-SPELLING", "READ-PLACE-ASSOCIATED"}  # no doubt in it
+
+
+def _note(code: str, body: _Body, cell: str, message: str, stated: str) -> dict[str, Any]:
+    return {
+        "code": code,
+        "severity": "info" if code in _TOLD else "alert",
+        "message": message,
+        "source": body.source,
+        "sheet": body.grid.sheet,
+        "cell": cell,
+        "stated": stated,
+    }
+
+
+def _noted(
+    body: _Body, code: str, cells: list[str], texts: list[str], count: int, message: str
+) -> list[dict[str, Any]]:
+    """One note per cell, as many as are shown, and one that counts the rest."""
+    pairs = list(zip(cells, texts, strict=True))[:SHOWN_NOTES]
+    notes = [_note(code, body, cell, message.format(text), text) for cell, text in pairs]
+    return [*notes, *_rest(body, code, count)]
+
+
+def _rest(body: _Body, code: str, count: int) -> list[dict[str, Any]]:
+    if count <= SHOWN_NOTES:
+        return []
+    rest = french.counted(count - SHOWN_NOTES, "autre cellule", "autres cellules")
+    return [_note(code, body, "", f"Et {rest} de même, table {body.table.id}.", "")]
 
 
 # --- All together --------------------------------------------------------------------------------
 
 
 def _joined(parts: list[Tables]) -> Tables:
-    names = ("funding", "delivery", "places", "indicators", "stated_totals", "records", "findings")
-    frames = {}
-    for name in names:
-        pieces = [getattr(part, name) for part in parts]
-        pieces = [piece for piece in pieces if len(piece)]
-        frames[name] = pd.concat(pieces, ignore_index=True) if pieces else schema.empty(name)
-    return Tables(**frames)
+    def whole(name: str) -> pd.DataFrame:
+        pieces = [piece for part in parts if len(piece := getattr(part, name))]
+        return pd.concat(pieces, ignore_index=True) if pieces else schema.empty(name)
+
+    return Tables(
+        funding=whole("funding"),
+        delivery=whole("delivery"),
+        places=whole("places"),
+        indicators=whole("indicators"),
+        stated_totals=whole("stated_totals"),
+        records=whole("records"),
+        findings=whole("findings"),
+    )
 
 
 def _unique_keys(tables: Tables) -> None:
@@ -788,12 +1291,13 @@ def _unique_keys(tables: Tables) -> None:
         twice = frame.loc[frame[key].duplicated(keep=False), key].unique()
         if len(twice):
             raise DataError(
-                "Deux tables portent le même identifiant dans les fiches sources.",
+                "Deux lignes portent le même identifiant dans les tables lues.",
                 seen=twice,
                 todo="donnez à chaque [[table]] un id qui lui est propre.",
             )
-    known = set(tables.funding["funding_id"]) | set(tables.stated_totals["total_id"])
-    lost = sorted(set(tables.funding["part_of"].dropna()) - known)
+    known = set(tables.stated_totals["total_id"])
+    named = pd.Series(tables.funding["part_of"].dropna().unique(), dtype="str")
+    lost = sorted(set(named[~named.isin(tables.funding["funding_id"])]) - known)
     if lost:
         raise DataError(
             "Une fiche source renvoie (part_of) à un montant qui n’existe pas.",

@@ -42,6 +42,7 @@ class ColumnRead:
     part_of: str = ""
     also: str = ""  # a second role for the same words (the towns named are also the recipient)
     unit: float = 1.0  # 1000 when the column is written in thousands of euros
+    carried: bool = False  # a blank title or number is a further line of the record above
     strip: str = ""  # words that every cell of the column may carry around its amount
 
 
@@ -81,6 +82,7 @@ class TableRead:
     ignored: Mapping[str, str] = field(default_factory=dict)
     totals: tuple[TotalRead, ...] = ()
     skip_rows: tuple[str, ...] = ()  # labels of rows that are not data
+    skip_lines: tuple[int, ...] = ()  # numbers of such rows, where no label tells them
     no_amount: tuple[str, ...] = ()  # texts of an amount column that say there is no amount
     doubts: str = "stop"  # a cell that cannot be read: "stop", or "report" it among the findings
     section_rows: str = ""  # "axis": a row with one filled cell alone gives the axis of the rows below
@@ -124,9 +126,22 @@ _FILE_REQUIRED = ("path", "sha256", "title", "producer", "date", "licence", "rel
 _TABLE_KEYS = {
     "id", "title", "sheet", "header", "last_row", "record_kind", "programme", "funder", "recipient", "stage",
     "kind", "year", "period", "part_of", "columns", "ignored", "total", "skip_rows", "no_amount",
-    "doubts", "section_rows",
+    "doubts", "section_rows", "skip_lines",
 }  # fmt: skip
-_COLUMN_KEYS = {"role", "also", "funder", "operator", "stage", "kind", "year", "part_of", "unit", "strip"}
+_READ_APART = {"columns", "total", "header", "period", "ignored", "skip_rows", "skip_lines", "no_amount"}
+_COLUMN_KEYS = {
+    "role",
+    "also",
+    "funder",
+    "operator",
+    "stage",
+    "kind",
+    "year",
+    "part_of",
+    "unit",
+    "strip",
+    "carried",
+}
 _TOTAL_KEYS = {"row", "cell", "counts", "covers"}
 OUTSIDE = "hors référence"  # [names.place]: the names written under it are no commune of the reference
 
@@ -152,6 +167,11 @@ _FORMS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "period": (_pair, "deux années : [2012, 2013]"),
     "no_amount": (_texts, 'une liste de textes : ["Moyens humains"]'),
     "skip_rows": (_texts, 'une liste de textes : ["Sous-total"]'),
+    "skip_lines": (
+        lambda value: isinstance(value, list) and all(map(_whole, value)),
+        "une liste de lignes : [12, 40]",
+    ),
+    "carried": (lambda value: isinstance(value, bool), "true ou false"),
     "unit": (lambda value: isinstance(value, (int, float)) and value > 0, "un nombre : 1000 pour des k€"),
     "columns": (lambda value: isinstance(value, dict), "un tableau [table.columns]"),
     "ignored": (
@@ -215,7 +235,8 @@ def _names(toml: Path, groups: Any) -> dict[str, dict[str, str]]:
     names: dict[str, dict[str, str]] = {}
     for column, kept_names in groups.items():
         found = names.setdefault(column, {})
-        for kept, variants in kept_names.items() if isinstance(kept_names, dict) else [("", None)]:
+        pairs: list[tuple[str, Any]] = list(kept_names.items()) if isinstance(kept_names, dict) else [("", 0)]
+        for kept, variants in pairs:
             if not _texts(variants) or _taken(variants, found):
                 raise DataError(
                     f"Fiche source : {toml}, [names.{column}].",
@@ -242,17 +263,14 @@ def _table(toml: Path, content: Mapping[str, Any]) -> TableRead:
         )
     header = content.get("header", 1)
     table = TableRead(
-        **{
-            key: value
-            for key, value in content.items()
-            if key not in {"columns", "total", "header", "period", "skip_rows", "ignored", "no_amount"}
-        },
+        **{key: value for key, value in content.items() if key not in _READ_APART},
         header=(header, header) if isinstance(header, int) else (header[0], header[-1]),
-        period=tuple(content["period"]) if "period" in content else None,  # type: ignore[arg-type]
+        period=tuple(content["period"]) if "period" in content else None,
         columns=tuple(_column(toml, where, name, said) for name, said in content["columns"].items()),
         ignored=dict(content.get("ignored", {})),
         totals=tuple(_total(toml, where, said) for said in content.get("total", [])),
         skip_rows=tuple(content.get("skip_rows", ())),
+        skip_lines=tuple(content.get("skip_lines", ())),
         no_amount=tuple(content.get("no_amount", ())),
     )
     for word, allowed, key in (
