@@ -37,7 +37,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTE = ROOT / "data" / "raw" / "mel_2011-2014" / "note_mel_communes.xlsx"
-SECONDS, MEMORY = 10, 1 << 30
+SECONDS, MEMORY, MIB = 10, 1 << 30, 1 << 20
 
 SHEET = """
 [file]
@@ -89,7 +89,7 @@ def bases() -> list[Base]:
         r'sha256 = "[0-9a-f]+"', 'sha256 = "{digest}"', NOTE.with_name(NOTE.name + ".toml").read_text("utf-8")
     )
     note_sheet = note_sheet.replace("{", "{{").replace("}", "}}").replace("{{digest}}", "{digest}")
-    head = ("Projet", "Bénéficiaire", "Montant", "Année")
+    head = HEAD
     text = io.StringIO()
     csv.writer(text, delimiter=";", lineterminator="\r\n").writerows([head, *AIDES])
     objects = [dict(zip(head, row, strict=True)) for row in AIDES]
@@ -153,16 +153,20 @@ def _ods_cell(text: str, number: bool) -> str:
 
 
 def _xlsx(rows: list[tuple[str, ...]]) -> bytes:
+    return xlsx_of(_xlsx_rows(rows))
+
+
+def _xlsx_rows(rows: list[tuple[str, ...]]) -> str:
     lines = []
     for number, row in enumerate(rows, 1):
         cells = []
         for letter, text in zip("ABCD", row, strict=True):
             if number > 1 and letter in "CD" and text:
-                cells.append(f'<c r="{letter}{number}"><v>{text.replace(",", ".")}</v></c>')
+                cells.append(f'<c r="{letter}{number}"><v>{escaped(text).replace(",", ".")}</v></c>')
             elif text:
                 cells.append(f'<c r="{letter}{number}" t="inlineStr"><is><t>{escaped(text)}</t></is></c>')
         lines.append(f'<row r="{number}">{"".join(cells)}</row>')
-    return xlsx_of("".join(lines))
+    return "".join(lines)
 
 
 def xlsx_of(rows: str, after: str = "", doctype: str = "", parts: dict[str, Any] | None = None) -> bytes:
@@ -203,11 +207,19 @@ def escaped(text: str) -> str:
 
 
 def archive(parts: dict[str, Any]) -> bytes:
-    """A zip archive of these parts."""
+    """A zip archive of these parts; a part given as (head, unit, times, tail) swells without being held."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as zipped:
         for name, part in parts.items():
-            zipped.writestr(name, part)
+            if not isinstance(part, tuple):
+                zipped.writestr(name, part)
+                continue
+            head, unit, times, tail = part
+            with zipped.open(name, "w", force_zip64=True) as file:
+                file.write(head)
+                for _ in range(times):
+                    file.write(unit)
+                file.write(tail)
     return content.getvalue()
 
 
@@ -336,72 +348,100 @@ def _written(base: Base, rows: list[list[str]], draw: Random) -> bytes:
     return base.content
 
 
-def constructions() -> dict[str, tuple[str, bytes]]:
-    """Whole hostile files by name: (file name, content)."""
-    row = '<row r="1"><c r="A1" t="inlineStr"><is><t>Projet</t></is></c></row>'
-    bomb = (
-        '<!DOCTYPE x [<!ENTITY a "ha">'
-        + "".join(f'<!ENTITY {chr(98 + i)} "{f"&{chr(97 + i)};" * 10}">' for i in range(12))
-        + "]>"
-    )
-    outside = '<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/hostname">]>'
-    text = '<row r="1"><c r="A1" t="inlineStr"><is><t>&{};</t></is></c></row>'
-    many = "".join(f'<row r="{n}"><c r="A{n}"><v>1</v></c></row>' for n in range(1, 200_000))
-    return {
-        "zip bomb": ("aides.xlsx", xlsx_of(row, parts={"xl/media/image1.bin": b"\0" * (300 << 20)})),
-        "sheet that swells": ("aides.xlsx", xlsx_of(row + " " * (600 << 20))),
-        "shared strings that swell": (
-            "aides.xlsx",
-            xlsx_of(
-                row, parts={"xl/sharedStrings.xml": b"<sst>" + b"<si><t>a</t></si>" * (20 << 20) + b"</sst>"}
-            ),
+HEAD = ("Projet", "Bénéficiaire", "Montant", "Année")
+_ENTITIES = "".join(f'<!ENTITY {chr(98 + i)} "{f"&{chr(97 + i)};" * 10}">' for i in range(12))
+_BOMB = f'<!DOCTYPE x [<!ENTITY a "ha">{_ENTITIES}]>'
+_FROM_DISK = '<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/hostname">]>'
+
+
+def _good(after: str = "", doctype: str = "", parts: dict[str, Any] | None = None, more: str = "") -> bytes:
+    """A workbook that reads well, and something hostile beside its rows."""
+    return xlsx_of(_xlsx_rows([HEAD, *AIDES]) + more, after, doctype, parts)
+
+
+def _with_text(text: str, doctype: str) -> bytes:
+    rows = _xlsx_rows([HEAD, *AIDES]).replace("Forum des acteurs", text)
+    return xlsx_of(rows, doctype=doctype)
+
+
+def _swollen(part: str, head: bytes, unit: bytes, tail: bytes) -> bytes:
+    """A good workbook with one part of 1 000 MiB or so."""
+    return _good(parts={part: (head, unit, 1000, tail)})
+
+
+_MAIN = b'<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>'
+_FAR = '<row r="1048576"><c r="XFD1048576"><v>1</v></c></row>'
+_WHOLE = '<mergeCells count="1"><mergeCell ref="A1:XFD1048576"/></mergeCells>'
+_REPEATED_CELL = (
+    '<table:table-cell table:number-columns-repeated="1000000000" office:value-type="string">'
+    "<text:p>x</text:p></table:table-cell>"
+)
+
+# Whole hostile files by name: the file name, and what makes the content.
+CONSTRUCTIONS: dict[str, tuple[str, Callable[[], bytes]]] = {
+    "an image that swells": ("aides.xlsx", lambda: _swollen("xl/media/image1.bin", b"", b"\0" * MIB, b"")),
+    "a sheet that swells": (
+        "aides.xlsx",
+        lambda: _swollen("xl/worksheets/sheet1.xml", _MAIN, b" " * MIB, b"</sheetData></worksheet>"),
+    ),
+    "shared strings that swell": (
+        "aides.xlsx",
+        lambda: _swollen("xl/sharedStrings.xml", b"<sst>", b"<si><t>a</t></si>" * 65536, b"</sst>"),
+    ),
+    "entities that multiply": ("aides.xlsx", lambda: _with_text("&m;", _BOMB)),
+    "an entity read from the disk": ("aides.xlsx", lambda: _with_text("&a;", _FROM_DISK)),
+    "entities in an ods": ("aides.ods", lambda: archive({"content.xml": _BOMB + "<x>&m;</x>"})),
+    "a cell at the end of the sheet": ("aides.xlsx", lambda: _good(more=_FAR)),
+    "a merge of the whole sheet": ("aides.xlsx", lambda: _good(_WHOLE)),
+    "a dimension of the whole sheet": ("aides.xlsx", lambda: _good('<dimension ref="A1:XFD1048576"/>')),
+    "two hundred thousand rows": (
+        "aides.xlsx",
+        lambda: _good(
+            more="".join(f'<row r="{n}"><c r="C{n}"><v>1</v></c></row>' for n in range(8, 200_000))
         ),
-        "entities that multiply": ("aides.xlsx", xlsx_of(text.format("m"), doctype=bomb)),
-        "entity read from the disk": ("aides.xlsx", xlsx_of(text.format("a"), doctype=outside)),
-        "entities in an ods": ("aides.ods", archive({"content.xml": bomb + "<x>&m;</x>"})),
-        "a cell at the end of the sheet": (
-            "aides.xlsx",
-            xlsx_of(row + '<row r="1048576"><c r="XFD1048576"><v>1</v></c></row>'),
+    ),
+    "rows repeated a billion times in an ods": (
+        "aides.ods",
+        lambda: _repeated_ods(
+            '<table:table-row table:number-rows-repeated="1000000000">', "<table:table-cell/>"
         ),
-        "a merge of the whole sheet": (
-            "aides.xlsx",
-            xlsx_of(row, '<mergeCells count="1"><mergeCell ref="A1:XFD1048576"/></mergeCells>'),
+    ),
+    "cells repeated a billion times in an ods": (
+        "aides.ods",
+        lambda: _repeated_ods("<table:table-row>", _REPEATED_CELL),
+    ),
+    "full rows repeated a billion times in an ods": (
+        "aides.ods",
+        lambda: _repeated_ods(
+            '<table:table-row table:number-rows-repeated="1000000000">', _ods_cell("1", True)
         ),
-        "a dimension of the whole sheet": ("aides.xlsx", xlsx_of(row, '<dimension ref="A1:XFD1048576"/>')),
-        "rows repeated a billion times in an ods": (
-            "aides.ods",
-            _repeated_ods('<table:table-row table:number-rows-repeated="1000000000">', "<table:table-cell/>"),
-        ),
-        "cells repeated a billion times in an ods": (
-            "aides.ods",
-            _repeated_ods(
-                "<table:table-row>",
-                '<table:table-cell table:number-columns-repeated="1000000000" office:value-type="string">'
-                "<text:p>x</text:p></table:table-cell>",
-            ),
-        ),
-        "two hundred thousand rows": ("aides.xlsx", xlsx_of(many)),
-        "names that climb": ("aides.xlsx", archive({"../../evil.txt": "x", "/abs.txt": "x"})),
-        "an archive in an archive": ("aides.xlsx", archive({"a.zip": archive({"b.xlsx": b"\0" * 1000})})),
-        "macros": (
-            "aides.xlsx",
-            xlsx_of(row, parts={"xl/vbaProject.bin": b"\xd0\xcf\x11\xe0" + b"\0" * 600}),
-        ),
-        "external links": (
-            "aides.xlsx",
-            xlsx_of(row, parts={"xl/externalLinks/externalLink1.xml": "<externalLink/>"}),
-        ),
-        "brackets without end in json": ("aides.json", b"[" * 1_000_000),
-        "objects without end in json": ("aides.json", b'{"a":' * 100_000),
-        "a number without end in json": ("aides.json", b'[{"Montant": ' + b"9" * 1_000_000 + b"}]"),
-        "half a character in json": ("aides.json", b'[{"Projet": "\\ud800", "Montant": 1}]'),
-        "a line without end": ("aides.csv", b"Projet;Montant\n" + b"a" * (50 << 20)),
-        "a quote never closed": ("aides.csv", b'Projet;Montant\n"a;' + b"b\n" * 500_000),
-        "columns without end": ("aides.csv", b";".join(b"c%d" % n for n in range(200_000)) + b"\n"),
-        "zeros": ("aides.csv", b"\0" * 1_000_000),
-        "zeros as a workbook": ("aides.xlsx", b"\0" * 1_000_000),
-        "digits and spaces without end": ("aides.csv", b"Projet;Montant\na;" + b"111 " * 20_000 + b"\n"),
-    }
+    ),
+    "names that climb": ("aides.xlsx", lambda: _good(parts={"../../evil.txt": "x", "/abs.txt": "x"})),
+    "an archive that is no workbook": ("aides.xlsx", lambda: archive({"a.zip": archive({"b.xlsx": b"\0"})})),
+    "macros": ("aides.xlsx", lambda: _good(parts={"xl/vbaProject.bin": b"\xd0\xcf\x11\xe0" + b"\0" * 600})),
+    "external links": (
+        "aides.xlsx",
+        lambda: _good(parts={"xl/externalLinks/externalLink1.xml": "<externalLink/>"}),
+    ),
+    "brackets without end in json": ("aides.json", lambda: b"[" * 1_000_000),
+    "objects without end in json": ("aides.json", lambda: b'{"a":' * 100_000),
+    "a number without end in json": ("aides.json", lambda: b'[{"Montant": ' + b"9" * 1_000_000 + b"}]"),
+    "half a character in json": ("aides.json", lambda: b'[{"Projet": "\\ud800", "Montant": 1}]'),
+    "a line without end": ("aides.csv", lambda: _csv_head() + b"a" * (50 << 20)),
+    "a quote never closed": ("aides.csv", lambda: _csv_head() + b'"a;' + b"b\n" * 500_000),
+    "columns without end": ("aides.csv", lambda: b";".join(b"c%d" % n for n in range(200_000)) + b"\n"),
+    "zeros": ("aides.csv", lambda: b"\0" * 1_000_000),
+    "zeros as a workbook": ("aides.xlsx", lambda: b"\0" * 1_000_000),
+    "digits and spaces without end": (
+        "aides.csv",
+        lambda: _csv_head() + b"a;b;" + b"111 " * 20_000 + b";2013\n",
+    ),
+    "three hundred thousand lines": ("aides.csv", lambda: _csv_head() + b"Forum;Anis;10,50;2013\n" * 300_000),
+}
+
+
+def _csv_head() -> bytes:
+    return ";".join(HEAD).encode() + b"\n"
 
 
 def _repeated_ods(row: str, cell: str) -> bytes:
@@ -561,8 +601,21 @@ def limited() -> None:
 
 def run(cases: int, seed: int, jobs: int) -> Iterator[tuple[str, str, str, str]]:
     """(way, file name, outcome, why) of each case."""
+    if not cases:
+        return
     with get_context("spawn").Pool(jobs, initializer=limited) as pool:
         yield from pool.imap_unordered(_one, [(number, seed) for number in range(cases)], chunksize=50)
+
+
+def construction(name: str) -> tuple[str, str, int]:
+    """Outcome of one hostile construction, why, and the memory it took (MiB above what the process had)."""
+    file, make = CONSTRUCTIONS[name]
+    content = make()
+    sheet = "" if file.endswith((".csv", ".json")) else 'sheet = "Aides"'
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with tempfile.TemporaryDirectory() as folder:
+        result, why = outcome(file, content, _sheet(file, sheet), Path(folder) / "raw")
+    return result, why, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024
 
 
 def _one(case: tuple[int, int]) -> tuple[str, str, str, str]:
@@ -589,8 +642,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--cases", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--constructions", action="store_true", help="the whole hostile files alone")
     parser.add_argument("--show", type=int, default=5, help="wrong outcomes shown in full, of each kind")
     options = parser.parse_args(arguments)
+    options.cases = 0 if options.constructions else options.cases
     counts: Counter[tuple[str, str, str]] = Counter()
     shown: Counter[str] = Counter()
     for way, name, result, why in run(options.cases, options.seed, options.jobs):
@@ -598,6 +653,12 @@ def main(arguments: list[str] | None = None) -> int:
         if why and shown[why[-120:]] < 1 and len(shown) < options.show * 4:
             shown[why[-120:]] += 1
             print(f"{result} · {name} · {way} · {why}")
+    for name in CONSTRUCTIONS:
+        with get_context("spawn").Pool(1, initializer=limited) as pool:
+            result, why, took = pool.apply(construction, (name,))
+        counts["constructions", "entières", result] += 1
+        print(f"{result:10}{took:5} Mio  {name}" + (f" · {why}" if result not in ("read", "refused") else ""))
+    options.cases += len(CONSTRUCTIONS)
     outcomes = ["read", "refused", "traceback", "hang", "memory", "wrong sum"]
     print(f"{'fichier':26}{'façon':10}" + "".join(f"{one:>11}" for one in outcomes))
     for name, way in sorted({key[:2] for key in counts}):

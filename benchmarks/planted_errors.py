@@ -7,8 +7,8 @@ Each case draws a complete workbook of the shape of the note (three sheets, merg
 same money told in three places), plants one error at a random place, reads it and checks it, in process.
 What any redundancy of the workbook reveals is worked out apart, from the cells, by `revealed`: it shares no
 code with the library. A case is *caught* when reading refuses the file, or when a finding appears that a
-clean workbook never has (blocking, alert, place respelt); *located* when the message or the finding names the row
-(for a row that is gone: the row after it).
+clean workbook never has (blocking, alert, place respelt); *located* when the message or the finding names
+the row (for a row that is gone: the row after it).
 """
 
 from __future__ import annotations

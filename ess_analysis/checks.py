@@ -104,8 +104,8 @@ class View:
         known = self.records["table_id"].unique()
         if len(known) == 1 and lines["record_id"].notna().all():
             return lines.assign(table_id=known[0])
-        tables = self.records.drop_duplicates("record_id").set_index("record_id")["table_id"]
         own = lines["source"].str.cat(lines["sheet"].fillna(""), sep="#")
+        tables = self.records.drop_duplicates("record_id").set_index("record_id")["table_id"]
         return lines.assign(table_id=lines["record_id"].map(tables).fillna(own) if len(tables) else own)
 
     @cached_property
@@ -180,9 +180,9 @@ class View:
         A measure that the record's table has, and the record has not, counts as zero: the balance tells.
         Records whose amounts are of several stages or kinds are left out: they do not add up.
         """
+        if self.delivery.empty and self.records["row_total_eur"].isna().all():
+            return self.records.iloc[:0].assign(funders=0.0, delivered=0.0, total=0.0, spread=0.0)
         records = self.records.drop_duplicates("record_id").set_index("record_id")
-        if self.delivery.empty and records["row_total_eur"].isna().all():
-            return records.iloc[:0].assign(funders=0.0, delivered=0.0, total=0.0, spread=0.0)
         delivered = self.delivery.groupby("record_id")["amount_eur"].sum(min_count=1)
         named = pd.Index(delivered.index).union(records.index[records["row_total_eur"].notna()])
         funding = self.funding[self.funding["record_id"].isin(named)]
@@ -455,8 +455,11 @@ def _slip(amount: float, gap: float) -> str:
 
 
 def _stated_counts(view: View) -> Iterator[Found]:
+    counted = view.totals[view.totals["count"].notna()]
+    if counted.empty:
+        return
     sizes = view.records.drop_duplicates("record_id").groupby("table_id").size()
-    for total in _each(view.totals[view.totals["count"].notna()]):
+    for total in _each(counted):
         if total.table_id not in sizes:
             continue
         read, said = int(sizes[total.table_id]), int(total.count)
