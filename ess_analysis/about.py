@@ -71,7 +71,9 @@ class About:
 
     @cached_property
     def always(self) -> About:
-        """The same territory or funder, over all years."""
+        """The same territory or funder, over all years; itself where no amount is of another year."""
+        if len(self.dated) == len(self.lines):
+            return self
         widened = self.widened or self.years is not None
         return replace(self, first_year=None, last_year=None, widened=widened)
 

@@ -35,6 +35,7 @@ from ess_analysis.tables import display_table
 from ess_analysis.traces import amount_trace, count_of, total_trace
 
 __all__ = ["about"]  # and every question below
+ALERTS = 20  # told in every report; the report on quality has them all
 
 
 def shown(*items: Shown | None) -> Group:
@@ -140,6 +141,7 @@ def which_territories(asked: About) -> Group:
         return shown(not_said(asked, "le territoire"))
     dated = ranked(asked.by("territory", stage=stage), "territory")
     undated = ranked(asked.by("territory", stage=stage, undated=True), "territory")
+    undated = undated if asked.years else undated.iloc[:0]  # without a year asked, they are in `dated`
     apart = undated[["name", "amount_eur", "trace"]]
     apart = apart.rename(columns={"amount_eur": "undated_eur", "trace": "undated_eur_trace"})
     both = dated.merge(apart, on="name", how="outer", validate="one_to_one").drop(columns="missing")
@@ -344,11 +346,11 @@ def which_projects(asked: About, most: int = 40) -> Group:
 
 def which_findings(asked: About) -> Group:
     """What the checks found: how many of each severity, then each with its place."""
-    table = display_table(
-        asked.findings[["severity", "message", "sheet", "cell"]],
-        said("Ce que les contrôles ont trouvé, le plus grave d'abord"),
+    rows = placed(asked.findings)[["severity", "message", "where"]]
+    caption = said("Ce que les contrôles ont trouvé, le plus grave d'abord")
+    return shown(
+        findings_told(asked), display_table(rows, caption, labels={"where": "Où"}) if len(rows) else None
     )
-    return shown(findings_told(asked), table if table.rows else None)
 
 
 def what_is_missing(asked: About) -> Group:
@@ -381,8 +383,9 @@ def which_names_were_matched(asked: About) -> Group:
     found = asked.findings[asked.findings["code"].str.contains("PLACE|NAME|LABEL", case=False)]
     if found.empty:
         return shown(said("Tous les noms ont été lus tels qu'ils sont écrits."))
-    rows = found[["stated", "message", "sheet", "cell"]]
-    return shown(display_table(rows, said("Les noms rapprochés d'un autre, ou restés sans commune")))
+    rows = placed(found)[["stated", "message", "where"]]
+    caption = said("Les noms rapprochés d'un autre, ou restés sans commune")
+    return shown(display_table(rows, caption, labels={"where": "Où"}))
 
 
 def which_remarks(asked: About) -> Group:
@@ -398,8 +401,12 @@ def which_remarks(asked: About) -> Group:
 def what_to_know(asked: About) -> Group:
     """Alerts, readings, sources, acronyms: what the figures rest on."""
     alerts = asked.findings[asked.findings["severity"].ne("info")]
-    messages = Listing(tuple(alerts["message"].iloc[:20]))
-    return shown(findings_told(asked), messages, readings_table(asked), sources_table(asked), glossary(asked))
+    corrected = asked.findings[asked.findings["code"].str.contains("CORRECT", case=False)]
+    messages = tuple(dict.fromkeys([*alerts["message"].iloc[:ALERTS], *corrected["message"]]))
+    more = len(alerts) - ALERTS
+    rest = said("Les autres alertes sont dans le rapport sur la qualité des données.") if more > 0 else None
+    tables = (readings_table(asked), sources_table(asked), glossary(asked))
+    return shown(findings_told(asked), Listing(messages), rest, *tables)
 
 
 # --- Sentences of what is asked ------------------------------------------------------------------------
@@ -680,6 +687,12 @@ def sources_table(asked: About) -> Shown:
         for sheet in asked.tables.sources
     ]
     return display_table(pd.DataFrame(rows, columns=list(labels)), said("Les sources"), labels=labels)
+
+
+def placed(findings: pd.DataFrame) -> pd.DataFrame:
+    """The findings with where they stand in one column: « Annexe 2, F17 »."""
+    where = findings["sheet"].fillna("").str.cat(findings["cell"].fillna(""), sep=", ").str.strip(", ")
+    return findings.assign(where=where.where(where.ne(""), french.NOTHING))
 
 
 def glossary(asked: About) -> Glossary:

@@ -103,8 +103,12 @@ def _breakdown(options: argparse.Namespace) -> int:
 def _build(options: argparse.Namespace) -> int:
     from ess_analysis import processed
 
-    for path in processed.build(options.data, options.out):
-        print(path)
+    try:
+        written = processed.build(options.data, options.out)
+    except processed.BlockedError as error:
+        print(error, file=sys.stderr)
+        return BLOCKED
+    print(*written, sep="\n")
     return FINE
 
 

@@ -27,6 +27,7 @@ MISSING, REST = "missing", "rest"  # two series that are never one of the colour
 
 PHONE = 288  # pixels left for a figure on a 320-pixel screen: texts are cut for it
 NAMED = 24  # places named on a map
+LONG = 40  # rows of a data table past which it holds amounts only
 FOLD = 12  # bars drawn; the others are one bar, and stay listed in the data table
 
 _ROUND = [  # where a name is tried: to the right, to the left, above, below, then slanting, then further away
@@ -116,9 +117,9 @@ def stacked_bars(
     bars = [
         Bar(
             str(row),
-            french.euros(_sum(amounts)),
+            _rounded(_sum(amounts)),
             tuple((amounts[of], MISSING if nameless(row) else style.get(of, MISSING)) for of in drawn),
-            tuple(french.euros(amounts[of]) for of in drawn),
+            tuple(_rounded(amounts[of]) if (amounts != 0).sum() > 1 else "" for of in drawn),
         )
         for row, amounts in drawn.iterrows()
     ]
@@ -160,10 +161,12 @@ def ranked_bars(
         look: int | str = MISSING if nameless(label) else 0 if first or not leader else REST
         value = values.get(str(label), _sum(rest[written]))
         value += row[second] if second and written == "amount_eur" else 0
-        text = str(sentences.share(value)) if written == "share" else french.euros(value)
+        text = str(sentences.share(value)) if written == "share" else _rounded(value)
         parts = [(row["amount_eur"], look), *([(row[second], MISSING)] if second else [])]
         bars.append(Bar(str(label), text, tuple(parts)))
     legend = {MISSING: meaning} if second and drawn[second].any() else {}
+    if len(ordered) > LONG:  # each share would carry the trace of the whole: amounts say it all
+        ordered = ordered.drop(columns=["share", "share_trace"], errors="ignore")
     data = display_table(ordered, title, labels=labels)
     return Figure(title, bars_svg(bars, alt=alt, legend=legend), alt, data, **around)
 
@@ -222,6 +225,11 @@ def _looks(named: Sequence[str], order: Sequence[str]) -> dict[str, int | str]:
 def _kind(label: object) -> str:
     """What is missing, without what of: « Ville de Lille, non détaillé » is « non détaillé »."""
     return schema.NOT_ITEMISED if schema.NOT_ITEMISED in str(label) else str(label)
+
+
+def _rounded(value: float) -> str:
+    """The amount beside a bar: without its cents from ten thousand euros on; the data table has them."""
+    return french.euros(value, 0) if abs(value) >= 10_000 else french.euros(value)
 
 
 def _sum(amounts: pd.Series) -> float:

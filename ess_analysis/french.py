@@ -198,9 +198,7 @@ _AMOUNT = re.compile(
 _UNITS = {"k€": 1000, "K€": 1000, "M€": 1_000_000}
 _LONGEST = 4000  # characters; no cell of amounts is longer
 _SIGN = re.compile(r"(?:^|[^\w.,])[-\u2212]$")  # stuck to the number
-_UNFINISHED = re.compile(
-    rf"\d[{_SPACES}]*[-\u2212\u2013+*/]?[{_SPACES}]*$|[-\u2212\u2013+*/][{_SPACES}]+$"
-)
+_UNFINISHED = re.compile(rf"\d[{_SPACES}]*[-\u2212\u2013+*/]?[{_SPACES}]*$|[-\u2212\u2013+*/][{_SPACES}]+$")
 _YEAR_BEFORE = re.compile(r"(?<!\d)(?:19|20)\d\d\s+$")
 _ALONE = re.compile(rf"[-\u2212]?\d[\d.,{_SPACES}]*")
 _IN_BRACKETS = re.compile(rf"\(\s*(\d[\d.,{_SPACES}]*\s*€?)\s*\)")

@@ -205,14 +205,15 @@ def worst_gap(name: str, gap: float, trace: Trace) -> Sentence:
 
 
 def exact_totals(exact: Number | None, number: int, whole: Number) -> Sentence:
-    """How many announced totals are found again: « 2 des 5 totaux annoncés sont retrouvés… »"""
+    """How many announced totals are found again: « 2 totaux annoncés sur 5 sont retrouvés… »"""
     if str(whole) == "1":
         verb = "est" if number else "n'est pas"
         return said("Le seul total annoncé " + verb + " retrouvé par ses lignes.")
     if exact is None:
         return said("Aucun des {whole} totaux annoncés n'est retrouvé par ses lignes.", whole=whole)
-    verb = "est retrouvé par ses lignes" if number == 1 else "sont retrouvés par leurs lignes"
-    return said("{exact} des {whole} totaux annoncés " + verb + ".", exact=exact, whole=whole)
+    agreed = "total annoncé sur {whole} est retrouvé par ses" if number == 1 else ""
+    agreed = agreed or "totaux annoncés sur {whole} sont retrouvés par leurs"
+    return said("{exact} " + agreed + " lignes.", exact=exact, whole=whole)
 
 
 def envelope(readings: Sequence[Mapping[str, Any]]) -> Sentence:

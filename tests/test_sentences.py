@@ -138,8 +138,8 @@ def test_what_totals_hold_beyond_their_lines_is_told_funder_by_funder() -> None:
         (0, 1, "Le seul total annoncé n’est pas retrouvé par ses lignes."),
         (1, 1, "Le seul total annoncé est retrouvé par ses lignes."),
         (0, 5, "Aucun des 5 totaux annoncés n’est retrouvé par ses lignes."),
-        (1, 5, "1 des 5 totaux annoncés est retrouvé par ses lignes."),
-        (2, 5, "2 des 5 totaux annoncés sont retrouvés par leurs lignes."),
+        (1, 5, "1 total annoncé sur 5 est retrouvé par ses lignes."),
+        (2, 5, "2 totaux annoncés sur 5 sont retrouvés par leurs lignes."),
     ],
 )
 def test_exact_totals_agree_in_number(exact: int, whole: int, written: str) -> None:

@@ -42,28 +42,41 @@ class Description(NamedTuple):
     alt: str
 
 
-def clean_svg(text: str, prefix: str, alt: str) -> html.HtmlElement:
-    """The drawing as an element of the page: `role="img"`, named `alt`, its ids prefixed to stay unique.
+def picture(text: str, alt: str) -> html.HtmlElement:
+    """The drawing as an image of the page, named `alt`, its texts real texts inside the image.
 
-    Only known shapes, texts and local references are kept; scripts, events, foreign content, links and style
-    attributes are not. A drawing that is not XML becomes a sentence.
+    As an image it can neither run nor fetch anything, whatever the page's policy. It is kept to an allow-list
+    all the same: known shapes, texts and local references; no script, event, foreign content, link or style
+    attribute. A drawing that is not XML becomes a sentence.
     """
     root = _parsed(text)
     if root is None:
         return html.fragment_fromstring("<p>Ce graphique n’a pas pu être lu.</p>")
-    ids = {node.get("id"): f"{prefix}-{number}" for number, node in enumerate(root.iter()) if node.get("id")}
+    ids = {node.get("id"): f"i{number}" for number, node in enumerate(root.iter()) if node.get("id")}
     drawing = _kept(root, ids)
     assert drawing is not None
-    for name in ("id", "x", "y"):
-        drawing.attrib.pop(name, None)
-    if root.get("class") == "scaled":  # a drawing whose text would be too large across the page
-        drawing.set("class", "scaled")
-    if not drawing.get("viewBox") and _length(root.get("width")) and _length(root.get("height")):
-        drawing.set("viewBox", f"0 0 {_length(root.get('width')):g} {_length(root.get('height')):g}")
-    drawing.set("role", "img")
-    drawing.set("aria-label", alt)
-    drawing.set("focusable", "false")
-    return drawing
+    width, height = _length(root.get("width")), _length(root.get("height"))
+    if not drawing.get("viewBox") and width and height:
+        drawing.set("viewBox", f"0 0 {width:g} {height:g}")
+    drawing.set("font-family", drawing.get("font-family") or _FONTS)
+    drawing.set("xmlns", SVG)
+    source = etree.tostring(drawing, encoding="unicode").replace('"', "'")
+    image = html.Element("img")
+    image.set("src", "data:image/svg+xml," + re.sub(r"[%#<>]|\s+", _escaped, source))
+    image.set("alt", alt)
+    if width and height:
+        image.set("width", f"{width:.0f}")
+    if height:
+        image.set("height", f"{height:.0f}")
+    image.set("class", "scaled" if drawing.get("viewBox") else "fluid")
+    return image
+
+
+_FONTS = "system-ui,-apple-system,Segoe UI,Roboto,Noto Sans,Liberation Sans,Arial,sans-serif"
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return {"%": "%25", "#": "%23", "<": "%3C", ">": "%3E"}.get(match[0], " ")
 
 
 def _parsed(text: str) -> etree._Element | None:

@@ -302,7 +302,7 @@ def _figure(made: Page, shown: Mapping[str, Any]) -> html.HtmlElement:
     caption = E.FIGCAPTION(E.SPAN(f"Figure {number}. ", E.CLASS("num")), *_rich(made, shown["caption"]))
     alt = _alternative(shown.get("alt", ""), title)
     figure = E.FIGURE(caption, {"role": "figure", "aria-label": f"Figure {number}. {title}"})
-    picture = drawing.clean_svg(shown["svg"], f"f{number}", alt)
+    picture = drawing.picture(shown["svg"], alt)
     figure.append(E.DIV(picture, E.CLASS("drawing")))
     if shown.get("reading"):
         figure.append(E.P(E.STRONG("Lecture. "), *_rich(made, shown["reading"]), E.CLASS("reading")))

@@ -245,7 +245,7 @@ def what_blocks(about: Exploration) -> Group:
             _table(
                 table,
                 "Ce qui limite les projets soutenus, année par année",
-                note="Aux réglages choisis ; entre parenthèses, la part des tirages où c’est bien cela. Projets : "
+                note="Aux réglages ; entre parenthèses, la part des tirages où c’est bien cela. Projets : "
                 "trop peu se présentent. Équipe : elle manque de temps. Argent : les subventions manquent.",
             ),
         )

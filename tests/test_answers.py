@@ -1,0 +1,195 @@
+"""The answers of the reports: every number shown is traced and true to its trace, the parts make the whole."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from ess_analysis import answers, french, schema
+from ess_analysis.about import About, about
+from ess_analysis.load import Tables, load
+
+ROOT = Path(__file__).resolve().parents[1]
+QUESTIONS = (
+    answers.key_points,
+    answers.quality_points,
+    answers.how_much,
+    answers.who_funds_which_axis,
+    answers.which_territories,
+    answers.how_concentrated,
+    answers.is_the_envelope_kept,
+    answers.do_lines_explain_totals,
+    answers.who_carries_out,
+    answers.which_communes,
+    answers.which_results,
+    answers.which_years,
+    answers.which_share,
+    answers.which_projects,
+    answers.which_findings,
+    answers.what_is_missing,
+    answers.which_names_were_matched,
+    answers.which_remarks,
+    answers.what_to_know,
+)
+
+
+@pytest.fixture(scope="module")
+def tables() -> Tables:
+    return load(ROOT / "data" / "raw")
+
+
+@pytest.fixture(scope="module")
+def every(tables: Tables) -> dict[str, About]:
+    """Every report that the embedded data can give."""
+    found = {str(year): about(tables, year=year) for year in range(2011, 2015)}
+    found["2011-2014"] = about(tables, first_year=2011, last_year=2014)
+    found["all"] = about(tables)
+    found |= {name: about(tables, territory=name) for name in tables.places["territory"].dropna().unique()}
+    return found | {name: about(tables, funder=name) for name in tables.funding["funder"].dropna().unique()}
+
+
+def numbers(shown: Any) -> Iterator[dict[str, Any]]:
+    """Every number shown anywhere in a published object."""
+    if isinstance(shown, dict) and "number" in shown:
+        yield shown
+    elif isinstance(shown, dict):
+        for name, value in shown.items():
+            yield from numbers(value) if name != "trace" else ()
+    elif isinstance(shown, list):
+        for value in shown:
+            yield from numbers(value)
+
+
+def ways_to_write(trace: dict[str, Any]) -> set[str]:
+    if trace["unit"] == "EUR":
+        return {french.euros(trace["value"])}
+    if trace["unit"] == "%":
+        return {french.percent(trace["value"], decimals) for decimals in (0, 1, 2)}
+    return {french.number(trace["value"])}
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda q: q.__name__)
+def test_every_number_shown_is_that_of_its_trace(question: Any, every: dict[str, About]) -> None:
+    for name, asked in every.items():
+        for one in numbers(question(asked).json()):
+            trace = one["trace"]
+            if one["number"] == french.NOTHING:
+                continue
+            assert trace, f"{name}: {one['number']} comes from nowhere"
+            stated = (
+                trace["op"] == "stated" and trace["unit"] == "count"
+            )  # « 6 à 10 communes », word for word
+            assert stated or one["number"] in ways_to_write(trace), name
+
+
+def test_the_territories_make_the_whole_and_no_amount_counts_twice(every: dict[str, About]) -> None:
+    for name, asked in every.items():
+        for figure in figures(answers.which_territories(asked)):
+            found = sum(value for label in ("Montant", "Non daté") for value in column(figure, label))
+            stage = asked.stage_that_tells("territory")
+            lines = pd.concat([asked.dated, asked.undated]).drop_duplicates("funding_id")
+            lines = lines[lines["stage"] == stage]
+            if asked.territory is None:
+                assert found == pytest.approx(lines["amount_eur"].sum(), abs=0.001), name
+
+
+def figures(group: Any) -> list[dict[str, Any]]:
+    return [item for item in group.json()["items"] if item["kind"] == "figure"]
+
+
+def column(figure: dict[str, Any], label: str) -> list[float]:
+    """The values of a column of a figure's data, from the traces of its cells."""
+    labels = [one["label"] for one in figure["data"]["columns"]]
+    if label not in labels:
+        return []
+    cells = [row[labels.index(label)] for row in figure["data"]["rows"]]
+    return [cell[0]["trace"]["value"] for cell in cells if cell[0]["trace"]]
+
+
+def test_what_the_embedded_data_must_give(tables: Tables) -> None:
+    plain = str.maketrans({"\u202f": " ", "\u00a0": " "})
+    told = [str(item).translate(plain) for item in answers.key_points(about(tables, year=2013)).items]
+    assert "73 000 € accordés, 169 891 € prévus et 45 000 € alloués" in told[0]
+    assert "Lille Métropole, 118 000 €, soit 59 %" in told[1]
+    assert "Recherche, développement, innovation, 52 345 €, soit 31 %" in told[2]
+    assert "Ville de Lille reçoit 85 %" in told[3]
+    assert "29 346 €" in told[4] and "13 173 € (Lille Métropole) et 16 173 € (Ville de Lille)" in told[4]
+
+
+def test_the_stages_are_never_added_in_a_total_row(every: dict[str, About]) -> None:
+    assert figures(answers.how_much(every["2013"]))[0]["data"]["total"] == []
+    assert figures(answers.who_funds_which_axis(every["2013"]))[0]["data"]["total"] != []
+
+
+def test_the_axis_by_funder_table_gives_the_gap_to_the_stated_totals(every: dict[str, About]) -> None:
+    data = figures(answers.who_funds_which_axis(every["2013"]))[0]["data"]
+    rows = {row[0][0]: [cell[0]["trace"]["value"] for cell in row[1:]] for row in data["rows"]}
+    assert rows["Animation Territoriale"] == [23500, 18500, 42000]
+    assert rows["non détaillé"] == [13173, 16173, 29346]
+    assert [cell[0]["trace"]["value"] for cell in data["total"][1:]] == [73000, 96891, 169891]
+
+
+def test_a_funder_keeps_its_colour_from_one_figure_to_the_next(every: dict[str, About]) -> None:
+    for question in (answers.how_much, answers.who_funds_which_axis, answers.which_years):
+        svg = figures(question(every["2013"]))[0]["svg"]
+        assert svg.index("Lille Métropole") < svg.index("Ville de Lille")
+
+
+def test_a_year_without_amount_says_so_and_shows_no_zero(every: dict[str, About]) -> None:
+    for year in ("2011", "2014"):
+        asked = every[year]
+        assert "ce n’est pas zéro, c’est un silence" in str(answers.key_points(asked).items[0])
+        for question in (
+            answers.how_much,
+            answers.who_funds_which_axis,
+            answers.which_communes,
+            answers.which_years,
+        ):
+            assert figures(question(asked)) == []
+            assert "0\u00a0€" not in [one["number"] for one in numbers(question(asked).json())]
+
+
+def test_alternative_texts_are_short_and_differ_from_captions(every: dict[str, About]) -> None:
+    for asked in every.values():
+        for question in QUESTIONS[2:]:
+            for figure in figures(question(asked)):
+                assert 0 < len(figure["alt"]) <= 80
+                assert figure["alt"] not in "".join(
+                    part for part in figure["caption"] if isinstance(part, str)
+                )
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda q: q.__name__)
+def test_empty_tables_are_answered_in_words(question: Any) -> None:
+    nothing = Tables(**{name: schema.empty(name) for name in schema.TABLES})
+    for asked in (
+        about(nothing),
+        about(nothing, year=2013),
+        about(nothing, funder="X"),
+        about(nothing, territory="X"),
+    ):
+        assert list(numbers(question(asked).json())) == [] or question in (
+            answers.key_points,
+            answers.quality_points,
+        )
+        assert question(asked).items
+
+
+def test_asking_leaves_the_tables_untouched(tables: Tables) -> None:
+    before = {name: copy.deepcopy(getattr(tables, name)) for name in schema.TABLES}
+    asked = about(tables, year=2013)
+    for question in QUESTIONS:
+        question(asked).json()
+    for name, frame in before.items():
+        pd.testing.assert_frame_equal(getattr(tables, name), frame)
+
+
+def test_the_glossary_holds_only_the_acronyms_used(every: dict[str, About]) -> None:
+    terms = [term for term, _ in answers.glossary(every["2013"]).items]
+    assert {"ESS", "PTCE", "SCIC"} <= set(terms)
+    assert "SIRET" not in terms
