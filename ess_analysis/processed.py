@@ -8,26 +8,18 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
-import io
 import json
 import os
-import re
 import shutil
 import sys
 import tempfile
-import zipfile
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import openpyxl
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as pacsv
-from openpyxl.cell import WriteOnlyCell
-from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
-from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.utils import get_column_letter
 
 from ess_analysis import schema
@@ -37,10 +29,23 @@ from ess_analysis.errors import DataError
 from ess_analysis.load import Tables, load
 from ess_analysis.schema import DAY, EURO, TEXT, WHOLE, Column
 from ess_analysis.traces import corrections
+from ess_analysis.workbooks import (
+    EURO_FORMAT,
+    LONGEST_SHEET,
+    STRONG,
+    WORDS,
+    as_written,
+    cell,
+    laid_out,
+    neutral,
+    new_workbook,
+    saved,
+    table_sheet,
+    text_sheet,
+)
 
 WORKBOOK = "synthese.xlsx"
 PACKAGE = "datapackage.json"
-LONGEST_SHEET = 200_000  # rows; a longer table stays in its CSV file and the workbook says so
 
 _SOURCES = schema.Table(
     "sources",
@@ -172,21 +177,6 @@ def _typed(frame: pd.DataFrame, table: schema.Table) -> pd.DataFrame:
     return frame.reindex(columns=table.names).astype({column.name: column.dtype for column in table.columns})
 
 
-# --- Text that no spreadsheet runs ---------------------------------------------------------------
-
-_RUNS = r"'*[=+\-@\t\r\n＝＋－＠]"  # what a spreadsheet takes for a formula, already neutral or not
-
-
-def neutral(texts: pd.Series) -> pd.Series:
-    """The texts, with an apostrophe before what a spreadsheet would run as a formula."""
-    return texts.where(~texts.str.match(_RUNS, na=False), "'" + texts)
-
-
-def _as_written(texts: pd.Series) -> pd.Series:
-    """The texts without the apostrophe that `neutral` put before them."""
-    return texts.where(~texts.str.match("'" + _RUNS, na=False), texts.str[1:])
-
-
 def _mapped_texts(frame: pd.DataFrame, table: schema.Table, change: Any) -> pd.DataFrame:
     names = [column.name for column in table.columns if column.dtype == TEXT]
     return frame.assign(**{name: change(frame[name]) for name in names})
@@ -219,7 +209,7 @@ def _read_csv(path: Path, table: schema.Table) -> pd.DataFrame:
         ),
     )
     frame = pd.DataFrame({name: found[name].to_pandas() for name in table.names})
-    return _mapped_texts(_typed(frame, table), table, _as_written)
+    return _mapped_texts(_typed(frame, table), table, as_written)
 
 
 _FIELD_TYPES = {TEXT: "string", EURO: "number", WHOLE: "integer", DAY: "date"}
@@ -286,18 +276,6 @@ def _sha256(path: Path) -> str:
 
 # --- The workbook for people ---------------------------------------------------------------------
 
-_NUMBER_FORMATS = {EURO: "#,##0.00", WHOLE: "0", DAY: "dd/mm/yyyy"}
-_EURO_FORMAT = '#,##0.00\\ "€"'
-_HEADER = {"font": Font(bold=True, color="FFFFFF"), "fill": PatternFill("solid", fgColor="1F4E79")}
-_STRONG = {"font": Font(bold=True)}
-_WRAPPED = Alignment(wrap_text=True, vertical="top")
-_SAVED = datetime(2000, 1, 1)  # the same data give the same bytes
-_LABELS: dict[str, Mapping[str, str]] = {
-    "stage": schema.STAGE_LABELS,
-    "severity": schema.SEVERITY_LABELS,
-    "record_kind": schema.RECORD_KIND_LABELS,
-    "kind": {**schema.KIND_LABELS, **schema.RECORD_KIND_LABELS},
-}
 _ABOUT = (
     "Ce classeur est écrit par « ess build » : ne le modifiez pas, il serait remplacé.",
     "Chaque ligne dit le fichier, la feuille et la cellule d'où elle vient. Une case vide est une valeur "
@@ -312,81 +290,20 @@ _ABOUT = (
 
 def _workbook(frames: Mapping[str, pd.DataFrame], tables: Tables) -> bytes:
     """The bytes of the workbook: totals as formulas, one sheet per table, findings, sources."""
-    book = openpyxl.Workbook(write_only=True)
+    book = new_workbook("Soutien à l'économie sociale et solidaire : tables")
     too_long = [BUILT[name].label for name, frame in frames.items() if len(frame) > LONGEST_SHEET]
     said = [
         *_ABOUT,
         *(f"{label} : table trop longue pour un classeur, voir le fichier CSV." for label in too_long),
     ]
-    page = book.create_sheet("Lisez-moi")
-    page.column_dimensions["A"].width = 110
-    for text in said:
-        page.append([_cell(page, text, wrap=True)])
+    text_sheet(book, "Lisez-moi", said)
     shown = {name: frame for name, frame in frames.items() if len(frame) <= LONGEST_SHEET}
     if "funding" in shown:
         _totals_sheet(book, shown["funding"])
         _stated_sheet(book, shown)
     for name, frame in shown.items():
-        _table_sheet(book, BUILT[name], frame)
-    book.properties.creator = "ess_analysis"
-    book.properties.title = "Soutien à l'économie sociale et solidaire : tables"
-    book.properties.created = _SAVED
-    book.calculation.fullCalcOnLoad = True
-    made = io.BytesIO()
-    book.save(made)
-    return _same_bytes(made)
-
-
-def _table_sheet(book: Any, table: schema.Table, frame: pd.DataFrame) -> None:
-    sheet = book.create_sheet(table.label[:31])
-    columns = {column.name: frame[column.name] for column in table.columns}
-    for name in [name for name in columns if name in _LABELS]:
-        columns[name] = columns[name].map(lambda word, said=_LABELS[name]: said.get(word, word))
-    _laid_out(sheet, [(column.label, _width(column.label, columns[column.name])) for column in table.columns])
-    sheet.auto_filter.ref = f"A1:{get_column_letter(len(columns))}{len(frame) + 1}"
-    kinds = [_format(column) for column in table.columns]
-    for row in zip(*columns.values(), strict=True):
-        sheet.append([_cell(sheet, value, form) for value, form in zip(row, kinds, strict=True)])
-
-
-def _format(column: Column) -> str:
-    return _EURO_FORMAT if column.unit == "€" else _NUMBER_FORMATS.get(column.dtype, "")
-
-
-def _laid_out(sheet: Any, columns: Iterable[tuple[str, float]]) -> None:
-    """A sheet with its widths and a header that stays in sight."""
-    headers = []
-    for place, (label, width) in enumerate(columns, start=1):
-        sheet.column_dimensions[get_column_letter(place)].width = width
-        headers.append(_cell(sheet, label, style=_HEADER))
-    sheet.freeze_panes = "A2"
-    sheet.append(headers)
-
-
-def _width(label: str, values: pd.Series) -> float:
-    longest = values.head(500).astype("str").str.len().max() if len(values) else 0
-    return float(min(max(len(label) + 3, longest + 2 if longest == longest else 0, 10), 60))
-
-
-def _cell(
-    sheet: Any, value: Any, form: str = "", *, wrap: bool = False, style: Mapping[str, Any] | None = None
-) -> Any:
-    if pd.isna(value):
-        value = None
-    elif isinstance(value, str):
-        value = ILLEGAL_CHARACTERS_RE.sub("", value)
-    elif hasattr(value, "item"):
-        value = value.item()
-    elif isinstance(value, pd.Timestamp):
-        value = value.to_pydatetime()
-    cell = WriteOnlyCell(sheet, value)
-    if form:
-        cell.number_format = form
-    if wrap:
-        cell.alignment = _WRAPPED
-    for name, look in (style or {}).items():
-        setattr(cell, name, look)
-    return cell
+        table_sheet(book, BUILT[name], frame)
+    return saved(book)
 
 
 # Totals: each is a formula over the sheet of amounts, so that it follows a correction made by hand.
@@ -398,11 +315,11 @@ def _totals_sheet(book: Any, funding: pd.DataFrame) -> None:
     sheet = book.create_sheet("Totaux")
     labels = schema.labels(list(_TOTAL_KEYS))
     heads = [*(labels[key] for key in _TOTAL_KEYS), "Montant", "Nombre de montants"]
-    _laid_out(sheet, zip(heads, (22, 22, 34, 12, 20, 20), strict=True))
+    laid_out(sheet, zip(heads, (22, 22, 34, 12, 20, 20), strict=True))
     amounts = _range("funding", "amount_eur", len(funding))
     lines = schema.conform(funding.assign(part_of=None), "funding")  # each stage is told for itself
     row = 1
-    for keys, style in ((("stage", "kind"), _STRONG), (_TOTAL_KEYS, {})):
+    for keys, style in ((("stage", "kind"), STRONG), (_TOTAL_KEYS, {})):
         for one in breakdown(lines, list(keys), gaps=False).to_dict(orient="records"):
             row += 1
             same = "*".join(
@@ -410,12 +327,12 @@ def _totals_sheet(book: Any, funding: pd.DataFrame) -> None:
                 for column, key in zip("ABCD", _TOTAL_KEYS, strict=True)
                 if key in keys
             )
-            words = [_LABELS.get(key, {}).get(str(one.get(key)), one.get(key, "tous")) for key in _TOTAL_KEYS]
+            words = [WORDS.get(key, {}).get(str(one.get(key)), one.get(key, "tous")) for key in _TOTAL_KEYS]
             sheet.append(
                 [
-                    *(_cell(sheet, word, style=style) for word in words),
-                    _cell(sheet, f"=SUMPRODUCT({same},{amounts})", _EURO_FORMAT, style=style),
-                    _cell(sheet, f"=SUMPRODUCT({same}*ISNUMBER({amounts}))", "0", style=style),
+                    *(cell(sheet, word, style=style) for word in words),
+                    cell(sheet, f"=SUMPRODUCT({same},{amounts})", EURO_FORMAT, style=style),
+                    cell(sheet, f"=SUMPRODUCT({same}*ISNUMBER({amounts}))", "0", style=style),
                 ]
             )
 
@@ -424,7 +341,7 @@ def _stated_sheet(book: Any, shown: Mapping[str, pd.DataFrame]) -> None:
     """Each total that a document announces, the sum of its lines, and what they miss."""
     sheet = book.create_sheet("Annoncé et détaillé")
     heads = ("Total annoncé", "Table", "Concerne", "Année", "Annoncé", "Somme des lignes", "Non détaillé")
-    _laid_out(sheet, zip(heads, (50, 10, 28, 10, 18, 18, 18), strict=True))
+    laid_out(sheet, zip(heads, (50, 10, 28, 10, 18, 18, 18), strict=True))
     homes = {  # where the lines of each measure are, and what ties them to their table
         "funding": ("funding", "funding_id", "!", "funder", "amount_eur"),
         "delivery": ("delivery", "record_id", "/", "operator", "amount_eur"),
@@ -446,9 +363,7 @@ def _stated_sheet(book: Any, shown: Mapping[str, pd.DataFrame]) -> None:
         lines = f"=SUMPRODUCT({'*'.join(same)}*1,{_range(home, amount, long)})"
         facts = [total["covers"], total["table_id"], concerned, total["year"]]
         figures = [total["amount_eur"], lines, f"=E{row}-F{row}"]
-        sheet.append(
-            [_cell(sheet, fact) for fact in facts] + [_cell(sheet, f, _EURO_FORMAT) for f in figures]
-        )
+        sheet.append([cell(sheet, fact) for fact in facts] + [cell(sheet, f, EURO_FORMAT) for f in figures])
 
 
 def _range(name: str, column: str, rows: int) -> str:
@@ -465,21 +380,6 @@ def _equal(cells: str, wanted: str, missing: str = "") -> str:
 
 def _missing(key: str) -> str:
     return schema.MISSING_LABELS.get(key, schema.MISSING_LABEL)
-
-
-def _same_bytes(made: io.BytesIO) -> bytes:
-    """The workbook with no trace of the hour at which it was written."""
-    rewritten = io.BytesIO()
-    with zipfile.ZipFile(made) as old, zipfile.ZipFile(rewritten, "w", zipfile.ZIP_DEFLATED) as new:
-        for entry in old.infolist():
-            content = old.read(entry)
-            if entry.filename == "docProps/core.xml":
-                saved = _SAVED.strftime("%Y-%m-%dT%H:%M:%SZ").encode()
-                content = re.sub(rb"(<dcterms:modified[^>]*>)[^<]*", rb"\g<1>" + saved, content)
-            new.writestr(
-                zipfile.ZipInfo(entry.filename, _SAVED.timetuple()[:6]), content, zipfile.ZIP_DEFLATED
-            )
-    return rewritten.getvalue()
 
 
 # --- Taking the place of the previous build ------------------------------------------------------

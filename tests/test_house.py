@@ -15,6 +15,7 @@ PACKAGE = ROOT / "ess_analysis"
 ORDER = [
     "errors",
     "schema",
+    "workbooks",
     "french",
     "grids",
     "sources",
