@@ -25,6 +25,7 @@ from ess_analysis.sources import (
     AMOUNT_ROLES,
     OUTSIDE,
     RECORD_ROLES,
+    UNSEALED,
     ColumnRead,
     SourceSheet,
     TableRead,
@@ -127,8 +128,7 @@ def source_sheets(folder: Path) -> list[SourceSheet]:
     """The verified source sheets of the folder, by path; a raw file that has none is a DataError."""
     raw = [path for path in sorted(folder.rglob("*")) if path.is_file() and _is_raw(path, folder)]
     sheets = [read_source_sheet(path) for path in sorted(folder.rglob("*.toml")) if _is_sheet(path, folder)]
-    for sheet in sheets:
-        verify(sheet)
+    sheets = [verify(sheet) for sheet in sheets]
     declared = {sheet.path.resolve() for sheet in sheets}
     orphans = [path for path in raw if path.resolve() not in declared]
     if orphans:
@@ -407,7 +407,7 @@ def load_grid(
     body = _body(grid, table, sheet, source)
     funding, notes = _funding(body)
     delivery, more = _delivery(body)
-    findings = [*corrected, *notes, *more, *_place_notes(body), *_shape_notes(body)]
+    findings = [*_seal_notes(body), *corrected, *notes, *more, *_place_notes(body), *_shape_notes(body)]
     return Tables(
         funding=funding,
         delivery=delivery,
@@ -627,6 +627,8 @@ def _records(body: _Body) -> pd.DataFrame:
     elif body.table.section_rows:
         frame["axis"] = _kept(body, "axis", body.sections.loc[body.rows])
     lines = _continued(body)
+    if "title" in frame:
+        frame["title"] = frame["title"].where(~lines | frame["title"].notna(), frame["title"].ffill())
     if "number" in frame:
         axis = frame.get("axis", pd.Series("", index=body.rows)).fillna("")
         key = (axis + "/" + frame["number"].fillna("")).where(~lines).ffill().str.removeprefix("/")
@@ -661,7 +663,16 @@ def _continued(body: _Body) -> pd.Series:
         if read.carried:
             written = _texts(body.grid.values[column].loc[body.rows])
             lines |= written.isna() & written.ffill().notna()
+            lines |= _repeated(body)
     return lines
+
+
+def _repeated(body: _Body) -> pd.Series:
+    """Whether a row repeats the axis, number, title and recipient of the row above, or leaves them blank."""
+    own = [at for role in ("axis", "number", "title", "recipient") for _, at in body.role(role)]
+    words = pd.DataFrame({at: body.text(at) for at in own}, index=body.rows)
+    above = words.ffill().shift()
+    return (words.isna() | words.eq(above)).all(axis="columns") & above.notna().any(axis="columns")
 
 
 def _refuse_numbers(body: _Body, numbers: pd.Series, keys: pd.Series, lines: pd.Series) -> None:
@@ -847,6 +858,9 @@ def _line_facts(body: _Body) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
     for role in ("recipient", "operator", "funder"):
         for _, column in body.role(role):
             facts[role] = _kept(body, role, body.text(column))
+    if "recipient" in facts and any(read.carried for read in table.columns):
+        further = _continued(body) & facts["recipient"].isna()
+        facts["recipient"] = facts["recipient"].where(~further, facts["recipient"].ffill())
     facts["year"] = pd.Series(table.year or pd.NA, index=body.rows, dtype="Int64")
     for role in ("date", "year"):
         for _, column in body.role(role):
@@ -1162,6 +1176,16 @@ def _shape_notes(body: _Body) -> list[dict[str, Any]]:
     return notes
 
 
+def _seal_notes(body: _Body) -> Iterator[dict[str, Any]]:
+    """That nothing would tell a change of the file, and the line of the source sheet that would."""
+    if not body.sheet.sealed and body.table is body.sheet.tables[0]:
+        text = (
+            f"Fichier non scellé : une modification ne se verrait pas. Une fois relu, écrivez "
+            f'sha256 = "{body.sheet.sha256}" dans sa fiche source.'
+        )
+        yield _note("READ-UNSEALED", body, "", text, UNSEALED)
+
+
 def _order_notes(body: _Body) -> Iterator[dict[str, Any]]:
     """Amount columns that stand in another order than in the source sheet: have headers been exchanged?"""
     declared = [read.header for read in body.table.columns if read.role in AMOUNT_ROLES]
@@ -1235,7 +1259,7 @@ def _type_notes(body: _Body) -> Iterator[dict[str, Any]]:
             yield from _rest(body, "READ-NUMBER-AS-TEXT", len(texts))
 
 
-_TOLD = {"READ-NO-AMOUNT", "READ-PLACE-SPELLING", "READ-PLACE-ASSOCIATED"}  # no doubt in it
+_TOLD = {"READ-UNSEALED", "READ-NO-AMOUNT", "READ-PLACE-SPELLING", "READ-PLACE-ASSOCIATED"}  # no doubt in it
 
 
 def _note(code: str, body: _Body, cell: str, message: str, stated: str) -> dict[str, Any]:

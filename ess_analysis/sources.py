@@ -11,7 +11,7 @@ import hashlib
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,9 @@ class ColumnRead:
     part_of: str = ""
     also: str = ""  # a second role for the same words (the towns named are also the recipient)
     unit: float = 1.0  # 1000 when the column is written in thousands of euros
-    carried: bool = False  # a blank title or number is a further line of the record above
+    carried: bool = (
+        False  # a title (or number) left blank, or repeated, is a further line of the record above
+    )
     strip: str = ""  # words that every cell of the column may carry around its amount
 
 
@@ -111,13 +113,16 @@ class SourceSheet:
     names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # column → written → kept
     tables: tuple[TableRead, ...] = ()
     toml: Path | None = None
+    scdl: Mapping[str, str] = field(default_factory=dict)  # field of the standard → value true of every row
+    scdl_columns: Mapping[str, str] = field(default_factory=dict)  # header → field of the standard
+    sealed: bool = True  # whether the sheet says which bytes it was written for
 
     def kept_name(self, column: str, written: str) -> str:
         """The one name under which `written` is kept in `column` (« LM » → « Lille Métropole »)."""
         return self.names.get(column, {}).get(written, written)
 
 
-_TOP_KEYS = {"file", "names", "table"}
+_TOP_KEYS = {"file", "names", "table", "scdl"}
 _FILE_KEYS = {
     "path", "sha256", "title", "producer", "date", "licence", "reliability", "currency", "encoding",
     "delimiter", "decimal", "note",
@@ -143,6 +148,7 @@ _COLUMN_KEYS = {
     "carried",
 }
 _TOTAL_KEYS = {"row", "cell", "counts", "covers"}
+UNSEALED = "à sceller"  # sha256 of a file that is still being filled in: its bytes are not checked
 OUTSIDE = "hors référence"  # [names.place]: the names written under it are no commune of the reference
 
 
@@ -182,7 +188,10 @@ _FORMS: dict[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "total": (lambda value: isinstance(value, list), "un ou des [[table.total]]"),
     "cell": (lambda value: bool(re.fullmatch(r"[A-Z]{1,3}[1-9]\d*", str(value))), "une adresse : A9"),
-    "sha256": (lambda value: bool(re.fullmatch(r"[0-9a-f]{64}", str(value))), "64 chiffres hexadécimaux"),
+    "sha256": (
+        lambda value: value == UNSEALED or bool(re.fullmatch(r"[0-9a-f]{64}", str(value))),
+        f"64 chiffres hexadécimaux, ou « {UNSEALED} » tant que le fichier se remplit",
+    ),
     "decimal": (lambda value: value in ("", ",", "."), "« , » ou « . »"),
     "delimiter": (lambda value: isinstance(value, str) and len(value) <= 1, "un seul caractère"),
     "doubts": (lambda value: value in ("stop", "report"), "« stop » ou « report »"),
@@ -220,6 +229,7 @@ def read_source_sheet(toml: Path) -> SourceSheet:
             seen=[f"path = {about['path']}"],
             todo="placez le fichier à côté de sa fiche, et écrivez son nom seul.",
         )
+    scdl, scdl_columns = _scdl(toml, content.get("scdl", {}))
     return SourceSheet(
         **{key: value for key, value in about.items() if key not in {"path", "date"}},
         path=toml.parent / about["path"],
@@ -227,7 +237,25 @@ def read_source_sheet(toml: Path) -> SourceSheet:
         names=_names(toml, content.get("names", {})),
         tables=tuple(_table(toml, table) for table in content.get("table", [])),
         toml=toml,
+        sealed=about["sha256"] != UNSEALED,
+        scdl=scdl,
+        scdl_columns=scdl_columns,
     )
+
+
+def _scdl(toml: Path, content: Mapping[str, Any]) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """What the sheet says for the SCDL standard: constants by field, and the field that each column holds."""
+    constants = {key: value for key, value in content.items() if key != "columns"}
+    columns = content.get("columns", {})
+    for where, said in (("[scdl]", constants), ("[scdl.columns]", columns)):
+        wrong = [f"{key} = {value}" for key, value in said.items() if not isinstance(value, str)]
+        if wrong:
+            raise DataError(
+                f"Fiche source : valeur mal écrite dans {toml}, {where}.",
+                seen=wrong,
+                todo="écrivez un texte entre guillemets.",
+            )
+    return constants, columns
 
 
 def _names(toml: Path, groups: Any) -> dict[str, dict[str, str]]:
@@ -339,8 +367,8 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def verify(sheet: SourceSheet) -> None:
-    """Nothing, if the raw file is the one that the sheet was written for; DataError otherwise."""
+def verify(sheet: SourceSheet) -> SourceSheet:
+    """The sheet with the checksum of its raw file; DataError if the sheet was written for other bytes."""
     if not sheet.path.is_file():
         raise DataError(
             f"Fichier de données absent : {sheet.path}.",
@@ -348,10 +376,11 @@ def verify(sheet: SourceSheet) -> None:
             todo="remettez le fichier à sa place, ou corrigez path dans la fiche.",
         )
     found = sha256(sheet.path)
-    if found != sheet.sha256:
+    if sheet.sealed and found != sheet.sha256:
         raise DataError(
             f"Le fichier a changé depuis que sa fiche source a été écrite : {sheet.path}.",
             seen=[f"attendu {sheet.sha256}", f"trouvé {found}"],
             todo="remettez le fichier d'origine ; si la nouvelle version est la bonne, relisez-la puis "
             f"mettez sha256 à jour dans {sheet.toml}.",
         )
+    return replace(sheet, sha256=found)
