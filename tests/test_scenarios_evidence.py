@@ -53,7 +53,7 @@ def test_statements_are_counted_as_the_note_deals_them_out(inputs: Inputs) -> No
 
 
 def test_the_log_holds_every_assumption_with_computed_weight_and_quality(inputs: Inputs) -> None:
-    table = evidence.log(inputs, size=64)
+    table = evidence.log(inputs, shares=evidence.weights_of_assumptions(inputs, size=64))
     assert set(table["input"]) == {one.id for one in inputs.panel("assumption")}
     assert table["share"].is_monotonic_decreasing
     heavy = table.set_index("input")
@@ -78,7 +78,7 @@ def test_observed_values_confirm_or_refute(
         for n, value in enumerate(values)
     )
     (data / "scenarios" / "observed.toml").write_text(text, encoding="utf-8")
-    table = evidence.log(read_inputs(data, tables), size=8).set_index("input")
+    table = evidence.log(read_inputs(data, tables), shares={}).set_index("input")
     assert table.loc["r0", "verdict"] == verdict
     assert table.drop("r0")["verdict"].eq("untested").all()
 

@@ -71,7 +71,7 @@ def test_no_draw_at_all_is_refused(inputs: Inputs) -> None:
 
 
 def test_what_blocks_is_said_each_year_and_its_shares_add_up_to_one(inputs: Inputs) -> None:
-    blocks = exploration.what_blocks(inputs, draws=200)
+    blocks = exploration.what_blocks(simulate(inputs.central()), exploration.spread(inputs, draws=200))
     assert len(blocks) == len(OPTIONS) * len(YEARS)
     assert blocks[["projects", "staff", "money"]].sum(axis=1).to_numpy() == pytest.approx(1.0)
     s3 = blocks[blocks["option"] == "S3"]["block"].tolist()
@@ -93,12 +93,17 @@ def test_nothing_is_impossible_at_the_central_settings(inputs: Inputs) -> None:
 
 
 def test_staff_feasibility_compares_work_and_capacity(inputs: Inputs) -> None:
-    table = exploration.feasibility(inputs, draws=300).set_index("option")
+    def told(changes: dict[str, float]) -> pd.DataFrame:
+        values = settings(inputs, changes)
+        many = exploration.spread(inputs, changes, draws=300)
+        return exploration.feasibility(simulate(values), many, values["H"]).set_index("option")
+
+    table = told({})
     assert table.loc["S3", "load"] == pytest.approx(140.17 / 140, abs=1e-3)
     assert (table["load"] == table["days"] / 140).all()
     assert table["holds"].between(0, 1).all()
     assert table.loc["S0", "holds"] > table.loc["S3", "holds"]
-    assert exploration.feasibility(inputs, {"H": 220}).set_index("option").loc["S1", "holds"] == 1
+    assert told({"H": 220}).loc["S1", "holds"] == 1
 
 
 # --- Switching values -------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def command(options: argparse.Namespace) -> int:
     """What `ess scenarios` prints: tidy records (csv, json), or a summary to read (table)."""
     from ess_analysis import terminal
-    from ess_analysis.scenarios import exploration
+    from ess_analysis.scenarios import equations, exploration
     from ess_analysis.scenarios.inputs import read_inputs
     from ess_analysis.scenarios.settings import find, settings
 
@@ -30,7 +30,9 @@ def command(options: argparse.Namespace) -> int:
             print("\n".join(exploration.switching_told(inputs, options.switch, frame, value)))
             return _notes(inputs, options)
     elif options.format == "table":
-        frame = exploration.summary(inputs, options.set, draws=options.draws)
+        run = equations.simulate(settings(inputs, options.set))
+        many = exploration.spread(inputs, options.set, draws=options.draws) if options.draws else None
+        frame = exploration.summary(run, many)
     else:
         frame = exploration.scenarios(inputs, options.set, draws=options.draws)
     print(terminal.rendered(frame, options.format))

@@ -56,9 +56,9 @@ class Exploration:
         return equations.simulate(self.values)
 
     @cached_property
-    def records(self) -> pd.DataFrame:
-        """The tidy records with their ranges."""
-        return exploration.scenarios(self.inputs, self.changes, draws=self.draws)
+    def spread(self) -> dict[str, Any]:
+        """The run of the draws, which ranges and shares are read from."""
+        return exploration.spread(self.inputs, self.changes, draws=self.draws)
 
 
 def explored(
@@ -70,7 +70,7 @@ def explored(
 ) -> Exploration:
     """The scenarios ready to be asked: central settings, a frozen scenario (path), or `changes` over them."""
     tables = load(data)
-    inputs = read_inputs(data, tables)
+    inputs = read_inputs(tables.data, tables)
     frozen = read_frozen(scenario, inputs) if scenario else None
     asked = {**(frozen.changes if frozen else {}), **(changes or {})}
     settings(inputs, asked)
@@ -141,7 +141,7 @@ def key_points(about: Exploration) -> Listing:
 
 def _what_blocks_told(about: Exploration) -> str:
     """Which option asks more than the staff has."""
-    table = exploration.feasibility(about.inputs, about.changes, draws=about.draws)
+    table = exploration.feasibility(about.run, about.spread, about.values["H"])
     short = table[table["peak"] > table["capacity"]]["option"].tolist()
     tight = french.listing(short)
     holds = french.listing(
@@ -186,7 +186,7 @@ def what_the_note_says(about: Exploration) -> Group:
 
 def what_each_scenario_gives(about: Exploration) -> Group:
     """The headline figures, the reference always beside."""
-    frame = exploration.summary(about.inputs, about.changes, draws=about.draws)
+    frame = exploration.summary(about.run, about.spread)
     frame = frame[frame["Indicateur"] != "Ce qui bloque"].rename(
         columns={option: _named(option) for option in OPTIONS}
     )
@@ -205,9 +205,12 @@ def what_each_scenario_gives(about: Exploration) -> Group:
 
 def _bars(about: Exploration, indicator: str, caption: str) -> Figure:
     """One bar per option, the reference as a mark on each."""
-    last = about.records[(about.records["year"] == YEARS[-1]) & (about.records["indicator"] == indicator)]
-    rows: dict[Any, Any] = last.set_index("option")[["value", "low", "high"]].to_dict("index")
-    said = {o: {name: exploration.said(indicator, rows[o][name]) for name in rows[o]} for o in OPTIONS}
+    last = exploration.ends(about.run, about.spread)
+    rows: dict[Any, Any] = last[last["indicator"] == indicator].set_index("option").to_dict("index")
+    said = {
+        o: {name: exploration.said(indicator, rows[o][name]) for name in ("value", "low", "high")}
+        for o in OPTIONS
+    }
     bars = [
         Bar(
             _named(option),
@@ -233,7 +236,7 @@ def _bars(about: Exploration, indicator: str, caption: str) -> Figure:
 
 def what_blocks(about: Exploration) -> Group:
     """Projects, staff or money: what limits each option each year, and in which share of draws."""
-    blocks = exploration.what_blocks(about.inputs, about.changes, draws=about.draws)
+    blocks = exploration.what_blocks(about.run, about.spread)
     words = {"projects": "projets", "staff": "équipe", "money": "argent"}
     blocks["said"] = [_limits(row, words) for row in blocks.to_dict("records")]
     table = blocks.pivot(index="option", columns="year", values="said")
@@ -265,7 +268,7 @@ def _limits(row: Mapping[Any, Any], words: Mapping[str, str]) -> str:
 
 def can_the_staff_follow(about: Exploration) -> Group:
     """Work against capacity, in days."""
-    table = exploration.feasibility(about.inputs, about.changes, draws=about.draws)
+    table = exploration.feasibility(about.run, about.spread, about.values["H"])
     shown = pd.DataFrame(
         {
             "Scénario": table["option"].map(_named),

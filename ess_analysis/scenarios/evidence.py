@@ -11,7 +11,7 @@ import pandas as pd
 
 from ess_analysis import french
 from ess_analysis.scenarios.equations import OPTIONS, simulate
-from ess_analysis.scenarios.exploration import SEED, drawn, sobol
+from ess_analysis.scenarios.exploration import SEED, saltelli, spread
 from ess_analysis.scenarios.inputs import Inputs, read_observed
 from ess_analysis.scenarios.settings import settings
 from ess_analysis.traces import amount_trace, difference_of, stated_trace
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ess_analysis.load import Tables
 
 SILENCE = "la note se tait"
+NO_MARGIN = 2  # resamples: the margins of the indices are not read here
 STRONG, MEDIUM = 0.15, 0.05  # share of the variance from which an assumption weighs a lot, or something
 IMPACT_LABELS = {"strong": "pèse beaucoup", "medium": "pèse un peu", "weak": "pèse peu"}
 QUALITY_LABELS = {
@@ -101,18 +102,22 @@ _AGAINST = ("−", "− cond.", "− implicite")
 
 
 def log(
-    inputs: Inputs, changes: Mapping[str, Any] | Iterable[str] = (), *, size: int = 256, seed: int = SEED
+    inputs: Inputs,
+    changes: Mapping[str, Any] | Iterable[str] = (),
+    *,
+    shares: Mapping[str, float] | None = None,
 ) -> pd.DataFrame:
-    """Each assumption, the heaviest first: input, label, value, range, impact, share, quality, verdict, why…
+    """Each assumption, the heaviest first: input, label, value, modified, range, impact, share, quality…
 
-    `impact` comes from the sensitivity run (`weights_of_assumptions`), `quality` from the status. `verdict`
-    compares observed values with the bounds: one outside refutes, all inside confirm, none leaves untested.
+    `impact` comes from the sensitivity run (`shares`, by default `weights_of_assumptions`), `quality` from
+    the status. `verdict` compares observed values with the bounds: one outside refutes, all inside confirm, none
+    leaves untested.
     """
-    share = weights_of_assumptions(inputs, changes, size=size, seed=seed)
+    shares = weights_of_assumptions(inputs, changes) if shares is None else shares
     observed, values = read_observed(inputs), settings(inputs, changes)
     rows = []
     for one in inputs.panel("assumption"):
-        weight = share.get(one.id, 0.0)
+        weight = shares.get(one.id, 0.0)
         seen = observed.loc[observed["input"] == one.id, "value"]
         inside = seen.between(one.low, one.high)
         rows.append(
@@ -120,6 +125,7 @@ def log(
                 "input": one.id,
                 "label": one.label,
                 "value": one.said(values[one.id]),
+                "modified": values[one.id] != one.central,
                 "range": "au choix" if one.choices else one.bounds,
                 "impact": "strong" if weight >= STRONG else "medium" if weight >= MEDIUM else "weak",
                 "share": weight,
@@ -144,16 +150,19 @@ def weights_of_assumptions(
     """
     values = settings(inputs, changes)
     heaviest: dict[str, float] = {}
-    spread = simulate(drawn(inputs, changes, draws=size, seed=seed))
+    sample, many = (
+        saltelli(inputs, changes, size=size, seed=seed),
+        spread(inputs, changes, draws=size, seed=seed),
+    )
     choices = [one for one in inputs.panel("assumption") if one.choices]
     read = {one.id: simulate(values | {one.id: np.array(list(one.choices.values()))}) for one in choices}
     for indicator, (option, other) in product(
         ("N_sum", "C", "W_mean"), (("S1", "S0"), ("S2", "S1"), ("S3", "S1"))
     ):
-        found = sobol(inputs, changes, indicator=indicator, option=option, other=other, size=size, seed=seed)
-        shares = dict(zip(found["input"], found["total"], strict=True))
+        found = sample.indices(indicator, option, other, resamples=NO_MARGIN)["ST"]
+        shares = dict(zip(sample.names, map(float, found), strict=True))
         for name, run in read.items():
-            between, within = (_gap(one, indicator, option, other).var() for one in (run, spread))
+            between, within = (_gap(one, indicator, option, other).var() for one in (run, many))
             shares[name] = between / (between + within) if between > 0 else 0.0
         heaviest = {name: max(share, heaviest.get(name, 0.0)) for name, share in shares.items()}
     return heaviest

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import brentq
+from scipy.optimize.elementwise import find_root
 from scipy.stats import qmc
 
 from ess_analysis import french
@@ -45,11 +45,31 @@ def scenarios(
     frame = pd.DataFrame({"value": stacked.reshape(-1)}, index=index).reset_index()
     frame["unit"] = frame["indicator"].map({name: INDICATORS[name].unit for name in names})
     if draws:
-        many = simulate(drawn(inputs, changes, draws=draws, seed=seed))
+        many = spread(inputs, changes, draws=draws, seed=seed)
         for column, share in (("low", LOW), ("high", HIGH)):
             stacked = np.stack([np.quantile(many[name], share, axis=-1) for name in names], axis=-1)
             frame[column] = stacked.reshape(-1)
     return frame
+
+
+def spread(
+    inputs: Inputs, changes: Mapping[str, Any] | Iterable[str] = (), *, draws: int, seed: int = SEED
+) -> dict[str, np.ndarray]:
+    """Every indicator as an array option × year × draw, the assumptions not set being drawn."""
+    return simulate(drawn(inputs, changes, draws=draws, seed=seed))
+
+
+def ends(run: Mapping[str, np.ndarray], many: Mapping[str, np.ndarray] | None = None) -> pd.DataFrame:
+    """The headline indicators in the last year: indicator, option, value (low, high when `many` is given).
+
+    `run` is a simulation at the settings, `many` one of the draws (`spread`).
+    """
+    index = pd.MultiIndex.from_product([HEADLINES, OPTIONS], names=["indicator", "option"])
+    frame = pd.DataFrame({"value": [float(v) for name in HEADLINES for v in run[name][:, -1, 0]]}, index)
+    if many is not None:
+        last = np.concatenate([many[name][:, -1, :] for name in HEADLINES])
+        frame["low"], frame["high"] = np.quantile(last, [LOW, HIGH], axis=-1)
+    return frame.reset_index()
 
 
 def headline(values: Mapping[str, Any], indicator: str, option: str) -> np.ndarray:
@@ -91,18 +111,14 @@ def triangular(one: Input, u: np.ndarray) -> np.ndarray:
 # --- What blocks, and what is impossible ------------------------------------------------------------
 
 
-def what_blocks(
-    inputs: Inputs, changes: Mapping[str, Any] | Iterable[str] = (), *, draws: int = 0, seed: int = SEED
-) -> pd.DataFrame:
+def what_blocks(run: Mapping[str, np.ndarray], many: Mapping[str, np.ndarray] | None = None) -> pd.DataFrame:
     """What limits the projects each year: option, year, block, and with draws the share of each cause."""
-    values = settings(inputs, changes)
     index = pd.MultiIndex.from_product([OPTIONS, YEARS], names=["option", "year"])
-    codes = simulate(values)["block"][:, :, 0]
+    codes = run["block"][:, :, 0]
     frame = pd.DataFrame({"block": [BLOCKS[int(code)] for code in codes.reshape(-1)]}, index=index)
-    if draws:
-        many = simulate(drawn(inputs, changes, draws=draws, seed=seed))["block"]
+    if many is not None:
         for code, name in BLOCKS.items():
-            frame[name] = (many == code).mean(axis=-1).reshape(-1)
+            frame[name] = (many["block"] == code).mean(axis=-1).reshape(-1)
     return frame.reset_index()
 
 
@@ -133,25 +149,22 @@ def _span(concerned: np.ndarray) -> str:
 
 
 def feasibility(
-    inputs: Inputs, changes: Mapping[str, Any] | Iterable[str] = (), *, draws: int = 1000, seed: int = SEED
+    run: Mapping[str, np.ndarray], many: Mapping[str, np.ndarray], capacity: float
 ) -> pd.DataFrame:
     """The work each option asks of the staff: option, days, peak, capacity, load, holds.
 
-    `days` is the mean year, `peak` the worst, `load` days over capacity; `holds` is the share of draws
-    in which every year fits in the capacity.
+    `days` is the mean year, `peak` the worst, `load` days over capacity (infinite without a day); `holds` is
+    the share of draws in which every year fits in that draw's capacity.
     """
-    values = settings(inputs, changes)
-    central = simulate(values)["W"][:, :, 0]
-    many = drawn(inputs, changes, draws=draws, seed=seed)
-    fits = (simulate(many)["W"] <= many["H"]).all(axis=1)
+    days = run["W"][:, :, 0]
     return pd.DataFrame(
         {
             "option": OPTIONS,
-            "days": central.mean(axis=1),
-            "peak": central.max(axis=1),
-            "capacity": values["H"],
-            "load": central.mean(axis=1) / values["H"] if values["H"] else np.inf,
-            "holds": fits.mean(axis=-1),
+            "days": days.mean(axis=1),
+            "peak": days.max(axis=1),
+            "capacity": capacity,
+            "load": days.mean(axis=1) / capacity if capacity else np.inf,
+            "holds": (many["staffed"] >= many["R"]).all(axis=1).mean(axis=-1),
         }
     )
 
@@ -168,24 +181,26 @@ def switching(
 ) -> pd.DataFrame:
     """Where two options change places when one input moves: input, option, other, indicator, value…
 
-    All roots of the difference in the last year, by a scan then Brent's method. The search goes past the
+    All roots of the difference in the last year, by a scan then root finding. The search goes past the
     plausible bounds (`inside` False) as far as the input keeps a meaning; no row means no switch found.
     `ahead` is the option ahead above the value: more projects or communes, less staff time.
     """
     one = inputs[find(inputs, name)]
     values, grid = settings(inputs, changes), search_grid(one)
-    runs = simulate(values | {one.id: grid})
-    rows = []
+    scanned = {indicator: run[:, -1, :] for indicator, run in simulate(values | {one.id: grid}).items()}
+    rows: list[tuple[Any, ...]] = []
     for indicator in indicators:
-        ends = runs[indicator][:, -1, :]
         for first, second in combinations(range(len(OPTIONS)), 2):
             pair = (OPTIONS[first], OPTIONS[second])
-            for value, rises in _roots(values, one.id, indicator, first, second, grid, ends):
-                inside = bool(one.low - 1e-9 <= value <= one.high + 1e-9)
+            for left, right, rises in _brackets(scanned[indicator][first] - scanned[indicator][second]):
                 ahead = pair[0] if rises != (indicator == "W_mean") else pair[1]
-                rows.append((one.id, *pair, indicator, value, one.unit, inside, ahead))
-    columns = ["input", "option", "other", "indicator", "value", "unit", "inside", "ahead"]
-    return pd.DataFrame(rows, columns=columns)
+                rows.append((one.id, *pair, indicator, grid[left], grid[right], one.unit, ahead))
+    columns = ["input", "option", "other", "indicator", "left", "right", "unit", "ahead"]
+    found = pd.DataFrame(rows, columns=columns)
+    value = _roots(values, found) if rows else pd.Series(dtype=float)
+    inside = value.between(one.low - EQUAL, one.high + EQUAL)
+    found = found.assign(value=value, inside=inside)
+    return found[["input", "option", "other", "indicator", "value", "unit", "inside", "ahead"]]
 
 
 SCAN = 200  # steps of the scan for switching values
@@ -200,47 +215,53 @@ def search_grid(one: Input) -> np.ndarray:
 def search_window(one: Input) -> tuple[float, float]:
     """Where switching values are looked for: the bounds, widened by their width, kept meaningful."""
     if one.fixed:
-        return 0.0, 2 * one.high
+        return one.step, 2 * one.high
     if one.choices:
         return one.low, one.high
-    width = one.high - one.low
     if one.unit == "part":
         return 0.0, 1.0
+    width = one.high - one.low
     low = one.low - width
-    return (low if one.low < 0 else max(0.0, low)), one.high + width
+    least = 0.0 if one.low == 0 else one.step  # nothing is divided by zero
+    return (low if one.low < 0 else max(least, low)), one.high + width
 
 
-def _roots(
-    values: Mapping[str, Any],
-    name: str,
-    indicator: str,
-    first: int,
-    second: int,
-    grid: np.ndarray,
-    ends: np.ndarray,
-) -> list[tuple[float, bool]]:
-    """Where the gap between two options changes sign, and whether it rises there.
+def _brackets(gaps: np.ndarray) -> list[tuple[int, int, bool]]:
+    """Where a scanned gap changes sign: the two steps around it, and whether it rises there.
 
     A stretch of equality between two signs counts once, at its start.
     """
-
-    def gap(value: float) -> float:
-        run = simulate({**values, name: value})[indicator][:, -1, 0]
-        return float(run[first] - run[second])
-
-    gaps = ends[first] - ends[second]
     signs = np.sign(np.where(np.abs(gaps) < EQUAL, 0.0, gaps))
-    found, last = [], None
-    for position in np.flatnonzero(signs):
-        if last is not None and signs[last] != signs[position]:
-            root = (
-                brentq(gap, grid[last], grid[position], xtol=1e-12)
-                if position == last + 1
-                else grid[last + 1]
-            )
-            found.append((float(root), bool(signs[position] > 0)))
-        last = position
-    return found
+    told = np.flatnonzero(signs)
+    return [
+        (int(last), int(now), bool(signs[now] > 0))
+        if now == last + 1
+        else (int(last) + 1, int(last) + 1, bool(signs[now] > 0))
+        for last, now in pairwise(told)
+        if signs[last] != signs[now]
+    ]
+
+
+def _roots(values: Mapping[str, Any], rows: pd.DataFrame) -> pd.Series:
+    """The value at which each row's two options are equal, all rows at once (Chandrupatla's method)."""
+    name, indicators = rows["input"].iloc[0], rows["indicator"].unique()
+    which = rows["indicator"].map({indicator: n for n, indicator in enumerate(indicators)}).to_numpy()
+    first, second = (rows[column].map(OPTIONS.index).to_numpy() for column in ("option", "other"))
+
+    def gap(value: np.ndarray, *row: np.ndarray) -> np.ndarray:
+        run = simulate({**values, name: value.reshape(-1)})
+        ends = np.stack([run[indicator][:, -1, :] for indicator in indicators])
+        one, left, right = (part.reshape(-1) for part in row)
+        each = np.arange(value.size)
+        return (ends[one, left, each] - ends[one, right, each]).reshape(value.shape)
+
+    left, right = (rows[column].to_numpy(dtype=float) for column in ("left", "right"))
+    apart = left < right
+    roots = left.copy()
+    if apart.any():
+        row = tuple(part[apart] for part in (which, first, second))
+        roots[apart] = find_root(gap, (left[apart], right[apart]), args=row, tolerances={"xrtol": 1e-13}).x
+    return pd.Series(roots, index=rows.index)
 
 
 # --- What weighs most ----------------------------------------------------------------------------------
@@ -290,30 +311,59 @@ def sobol(
 ) -> pd.DataFrame:
     """The share of an indicator's variance due to each assumption: input, first, total and their margins.
 
-    Sobol indices (SALib, `size` a power of two); first: alone; total: with its interactions.
+    Sobol indices (SALib, `size` a power of two); first: alone; total: with its interactions. With `other`,
+    the difference between the two options is followed instead of one option's value.
     """
-    from SALib.analyze import sobol as analyse
+    sample = saltelli(inputs, changes, size=size, seed=seed)
+    columns = {"first": "S1", "first_margin": "S1_conf", "total": "ST", "total_margin": "ST_conf"}
+    found = sample.indices(indicator, option, other)
+    frame = pd.DataFrame({"input": sample.names} | {ours: found[theirs] for ours, theirs in columns.items()})
+    return frame.sort_values(["total", "input"], ascending=[False, True], ignore_index=True)
+
+
+@dataclass(frozen=True)
+class Saltelli:
+    """The model run on Saltelli's sample of the assumptions not set: what Sobol indices are read from."""
+
+    names: list[str]
+    run: Mapping[str, np.ndarray]
+    seed: int
+
+    def indices(
+        self, indicator: str, option: str, other: str | None = None, resamples: int = 100
+    ) -> dict[str, np.ndarray]:
+        """SALib's indices of the last year, by assumption, margins by resampling; zeros when nothing moves."""
+        from SALib.analyze import sobol as analyse
+
+        last = self.run[indicator][:, -1, :]
+        result = last[OPTIONS.index(option)] - (last[OPTIONS.index(other)] if other else 0.0)
+        if not self.names or np.ptp(result) == 0:
+            return {name: np.zeros(len(self.names)) for name in ("S1", "S1_conf", "ST", "ST_conf")}
+        problem = _problem(self.names)
+        return dict(
+            analyse.analyze(problem, result, calc_second_order=False, num_resamples=resamples, seed=self.seed)
+        )
+
+
+def saltelli(
+    inputs: Inputs, changes: Mapping[str, Any] | Iterable[str] = (), *, size: int = 256, seed: int = SEED
+) -> Saltelli:
+    """The run on Saltelli's sample: `size` points (a power of two), each varied one assumption at a time."""
     from SALib.sample import sobol as draw
 
     done = changed_names(inputs, changes)
     moved = [one for one in drawable(inputs) if one.id not in done]
-    problem = {
-        "num_vars": len(moved),
-        "names": [one.id for one in moved],
-        "bounds": [[0.0, 1.0]] * len(moved),
-    }
-    unit = draw.sample(problem, size, calc_second_order=False, seed=seed)
-    many = {one.id: triangular(one, unit[:, column]) for column, one in enumerate(moved)}
-    ends = simulate(settings(inputs, changes) | many)[indicator][:, -1, :]
-    result = ends[OPTIONS.index(option)] - (ends[OPTIONS.index(other)] if other else 0.0)
-    columns = {"first": "S1", "first_margin": "S1_conf", "total": "ST", "total_margin": "ST_conf"}
-    if np.ptp(result) == 0:
-        return pd.DataFrame({"input": problem["names"]} | dict.fromkeys(columns, 0.0))
-    found = analyse.analyze(problem, result, calc_second_order=False, seed=seed)
-    frame = pd.DataFrame(
-        {"input": problem["names"]} | {ours: found[theirs] for ours, theirs in columns.items()}
-    )
-    return frame.sort_values(["total", "input"], ascending=[False, True], ignore_index=True)
+    names = [one.id for one in moved]
+    many: dict[str, Any] = {}
+    if moved:
+        unit = draw.sample(_problem(names), size, calc_second_order=False, seed=seed)
+        many = {one.id: triangular(one, unit[:, column]) for column, one in enumerate(moved)}
+    return Saltelli(names, simulate(settings(inputs, changes) | many), seed)
+
+
+def _problem(names: list[str]) -> dict[str, Any]:
+    """The unit cube of these assumptions, as SALib describes it."""
+    return {"num_vars": len(names), "names": names, "bounds": [[0.0, 1.0]] * len(names)}
 
 
 # --- What comes from decisions, what from assumptions ----------------------------------------------------
@@ -391,27 +441,23 @@ def said(indicator: str, value: float) -> str:
     return _WRITERS[indicator](float(value))
 
 
-def summary(
-    inputs: Inputs, changes: Mapping[str, Any] | Iterable[str] = (), *, draws: int = 0, seed: int = SEED
-) -> pd.DataFrame:
+def summary(run: Mapping[str, np.ndarray], many: Mapping[str, np.ndarray] | None = None) -> pd.DataFrame:
     """The headline table: one row per indicator, one column per option, written in French.
 
     With draws, each value is followed by the range that holds nine draws in ten.
     """
-    records = scenarios(inputs, changes, draws=draws, seed=seed)
-    last = records[records["year"] == YEARS[-1]]
-    columns = ["value", "low", "high"] if draws else ["value"]
+    last = ends(run, many).set_index(["indicator", "option"])
     rows = []
     for indicator, label in SUMMARY_LABELS.items():
         row = {"Indicateur": label}
         for option in OPTIONS:
-            here = (last["indicator"] == indicator) & (last["option"] == option)
-            value, *span = [said(indicator, number) for number in last.loc[here, columns].iloc[0]]
+            value, *span = [said(indicator, number) for number in last.loc[(indicator, option)]]
             row[option] = f"{value} [{' à '.join(span)}]" if span else value
         rows.append(row)
-    blocks = what_blocks(inputs, changes)
     words = {"projects": "projets", "staff": "équipe", "money": "argent"}
-    grouped = blocks.groupby("option", sort=False)["block"].agg(lambda codes: _runs(list(codes), words))
+    grouped = (
+        what_blocks(run).groupby("option", sort=False)["block"].agg(lambda codes: _runs(list(codes), words))
+    )
     rows.append({"Indicateur": "Ce qui bloque"} | {option: str(grouped[option]) for option in OPTIONS})
     return pd.DataFrame(rows)
 

@@ -140,6 +140,11 @@ def read_inputs(data: str | Path = "data/raw", tables: Tables | None = None) -> 
     Raises DataError on an input that is incomplete, unsourced, out of its own bounds, or whose source is
     not in the note. A derived value that no longer equals the one signed is used and told in `remarks`.
     """
+    if tables is None:
+        from ess_analysis.load import load
+
+        tables = load(data)
+        data = tables.data
     data = Path(data)
     path = data / _FOLDER / "inputs.toml"
     quotes = read_quotes(data)
@@ -150,7 +155,7 @@ def read_inputs(data: str | Path = "data/raw", tables: Tables | None = None) -> 
     inputs = [_input(row, path, known, data) for row in rows]
     _no_duplicates([one.id for one in inputs], path)
     _all_used(inputs, path)
-    inputs, remarks = _recomputed(inputs, derived.values(_tables(tables, data), data), path)
+    inputs, remarks = _recomputed(inputs, derived.values(tables, data), path)
     return Inputs({one.id: one for one in inputs}, quotes, tuple(remarks), note_sha256(data), data)
 
 
@@ -188,14 +193,6 @@ def note_sha256(data: str | Path) -> str:
     for name in ("facts.csv", "scenario_statements.csv"):
         digest.update((Path(data) / derived.NOTE / name).read_bytes())
     return digest.hexdigest()
-
-
-def _tables(tables: Tables | None, data: Path) -> Tables:
-    if tables is not None:
-        return tables
-    from ess_analysis.load import load
-
-    return load(data)
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def write_explorer(path: str | Path, data: str | Path = "data/raw") -> Path:
     tables = load(data)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(explorer(read_inputs(data, tables), tables), encoding="utf-8")
+    path.write_text(explorer(read_inputs(tables.data, tables), tables), encoding="utf-8")
     return path
 
 
