@@ -1180,10 +1180,10 @@ def _seal_notes(body: _Body) -> Iterator[dict[str, Any]]:
     """That nothing would tell a change of the file, and the line of the source sheet that would."""
     if not body.sheet.sealed and body.table is body.sheet.tables[0]:
         text = (
-            f"Fichier non scellé : une modification ne se verrait pas. Une fois relu, écrivez "
-            f'sha256 = "{body.sheet.sha256}" dans sa fiche source.'
+            "Fichier non scellé : une modification ne se verrait pas. Une fois relu, écrivez dans sa fiche "
+            "source le sha256 calculé (ess check --format csv)."
         )
-        yield _note("READ-UNSEALED", body, "", text, UNSEALED)
+        yield {**_note("READ-UNSEALED", body, "", text, UNSEALED), "computed": body.sheet.sha256}
 
 
 def _order_notes(body: _Body) -> Iterator[dict[str, Any]]:
