@@ -67,9 +67,9 @@ def command(options: argparse.Namespace) -> int:
     if options.scenario:
         from ess_analysis.scenarios import frozen_parameters
 
-        settings |= frozen_parameters(options.scenario)
+        settings |= frozen_parameters(options.scenario, options.data)
     asked = {
-        "names": options.names,
+        "names": options.names or (["scenarios"] if options.scenario else []),
         "years": options.year or (),
         "settings": settings,
         "only": options.only or (),

@@ -104,6 +104,10 @@ def reports(
     Raises DataError, naming what exists, on an unknown report, year or value.
     """
     known = [family.name for family in listed]
+    names = [
+        next((f.name for f in listed if name == f.notebook.stem), name) if name not in known else name
+        for name in names
+    ]
     unknown = [name for name in names if name not in known]
     if unknown:
         raise DataError("Rapport inconnu.", seen=unknown, todo=f"rapports disponibles : {', '.join(known)}.")
@@ -146,7 +150,11 @@ def _of(
     for combination in product(*over.values()):
         chosen = dict(zip(over, combination, strict=True))
         words = [family.name, *(str(value) for value in chosen.values())]
-        words += [f"{name}-{value}" for name, value in settings.items() if name not in over]
+        words += [
+            f"{name}-{Path(value).stem if _is_file(value) else value}"
+            for name, value in settings.items()
+            if name not in over
+        ]
         yield Report(
             family.name, family.notebook, {**fixed, **chosen}, french.slug("-".join(words)) + ".html"
         )
@@ -272,7 +280,7 @@ def due(report: Report, manifest: Mapping[str, Any], files: DataFiles, out: Path
         (
             "parameters",
             "les paramètres ont changé",
-            json.dumps(dict(report.parameters), sort_keys=True, default=str),
+            _written(report.parameters),
         ),
         ("data", "les données lues ont changé", files.digest(known["reads"])),
     ):
@@ -288,11 +296,25 @@ def marks(report: Report, reads: Sequence[str], files: DataFiles, library: str) 
     return {
         "library": library,
         "notebook": hashlib.sha256(report.notebook.read_bytes()).hexdigest(),
-        "parameters": json.dumps(dict(report.parameters), sort_keys=True, default=str),
+        "parameters": _written(report.parameters),
         "reads": sorted(reads),
         "names": _names(files),
         "data": files.digest(reads),
     }
+
+
+def _written(parameters: Mapping[str, Any]) -> str:
+    """The parameters as the manifest keeps them; a file given as a parameter counts by its content too."""
+
+    told = {
+        name: f"{value} {hashlib.sha256(Path(value).read_bytes()).hexdigest()}" if _is_file(value) else value
+        for name, value in parameters.items()
+    }
+    return json.dumps(told, sort_keys=True, default=str)
+
+
+def _is_file(value: Any) -> bool:
+    return isinstance(value, str) and value.endswith(".toml") and Path(value).is_file()
 
 
 def _names(files: DataFiles) -> str:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ess_analysis.scenarios.inputs import Inputs
@@ -57,8 +58,20 @@ def _notes(inputs: Inputs, options: argparse.Namespace) -> int:
     return 0
 
 
+def frozen_parameters(path: Path, data: str | Path = "data/raw") -> dict[str, Any]:
+    """What `ess report scenarios --scenario FILE` sets in the notebook, the file being read and checked first.
+
+    Raises DataError on a file that is absent, unreadable, not a frozen scenario, or out of today's bounds.
+    """
+    from ess_analysis.scenarios.inputs import read_inputs
+    from ess_analysis.scenarios.settings import read_frozen
+
+    read_frozen(path, read_inputs(data))
+    return {"scenario": str(path.resolve())}
+
+
 def explore(options: argparse.Namespace) -> int:
     """The exit code of JupyterLab, or of Voilà with --app, opened on the scenarios notebook."""
-    from ess_analysis.scenarios import panels
+    from ess_analysis.scenarios import opening
 
-    return panels.opened(options.data, app=options.app)
+    return opening.opened(options.data, app=options.app)

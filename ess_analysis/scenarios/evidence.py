@@ -110,8 +110,8 @@ def log(
     """Each assumption, the heaviest first: input, label, value, modified, range, impact, share, quality…
 
     `impact` comes from the sensitivity run (`shares`, by default `weights_of_assumptions`), `quality` from
-    the status. `verdict` compares observed values with the bounds: one outside refutes, all inside confirm, none
-    leaves untested.
+    the status. `verdict` compares observed values with the bounds: one outside refutes, all inside confirm,
+    none leaves untested.
     """
     shares = weights_of_assumptions(inputs, changes) if shares is None else shares
     observed, values = read_observed(inputs), settings(inputs, changes)

@@ -332,7 +332,7 @@ class Saltelli:
     def indices(
         self, indicator: str, option: str, other: str | None = None, resamples: int = 100
     ) -> dict[str, np.ndarray]:
-        """SALib's indices of the last year, by assumption, margins by resampling; zeros when nothing moves."""
+        """SALib's indices of the last year, by assumption; zeros when nothing moves."""
         from SALib.analyze import sobol as analyse
 
         last = self.run[indicator][:, -1, :]
@@ -446,12 +446,12 @@ def summary(run: Mapping[str, np.ndarray], many: Mapping[str, np.ndarray] | None
 
     With draws, each value is followed by the range that holds nine draws in ten.
     """
-    last = ends(run, many).set_index(["indicator", "option"])
+    last = ends(run, many).set_index(["indicator", "option"]).T.to_dict("list")
     rows = []
     for indicator, label in SUMMARY_LABELS.items():
         row = {"Indicateur": label}
         for option in OPTIONS:
-            value, *span = [said(indicator, number) for number in last.loc[(indicator, option)]]
+            value, *span = [said(indicator, number) for number in last[indicator, option]]
             row[option] = f"{value} [{' à '.join(span)}]" if span else value
         rows.append(row)
     words = {"projects": "projets", "staff": "équipe", "money": "argent"}

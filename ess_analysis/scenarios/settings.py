@@ -7,6 +7,7 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -130,9 +131,17 @@ def freeze(
         ]
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{today.isoformat()}-{french.slug(title)}.toml"
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    path = _free(folder / f"{today.isoformat()}-{french.slug(title)}.toml")
+    aside = path.with_suffix(".part")
+    aside.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    aside.replace(path)
     return path
+
+
+def _free(path: Path) -> Path:
+    """The path, or the first numbered one that no file has: a frozen scenario is never overwritten."""
+    numbered = (path.with_stem(f"{path.stem}-{number}") for number in count(2))
+    return next(one for one in chain([path], numbered) if not one.exists())
 
 
 def _quoted(text: str) -> str:
