@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reports test lint lock clean
+.PHONY: help setup reports test lint lock dictionary clean
 
 help: ## Affiche cette liste
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -34,6 +34,10 @@ lint: $(READY)
 lock: $(READY) ## Recalcule requirements.lock d'après pyproject.toml (demande uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --all-extras \
 	  --no-header --no-annotate --quiet pyproject.toml --output-file requirements.lock
+
+dictionary: $(READY) ## Remet dans le README le dictionnaire des données de schema.py
+	$(BIN)/python -c 'import pathlib, re; from ess_analysis import schema; p = pathlib.Path("README.md"); \
+	  p.write_text(re.sub(r"(?s)(?<=## Data dictionary\n\n).*?(?=\n\n## )", lambda _: schema.dictionary(), p.read_text("utf-8")), "utf-8")'
 
 clean: ## Supprime ce que le code a écrit (rapports, tables) ; jamais data/raw
 	rm -rf reports data/processed/*

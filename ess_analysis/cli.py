@@ -52,10 +52,10 @@ _FRENCH = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code of one command line (see `_EXAMPLES`)."""
-    parser = _parser()
-    options = parser.parse_args(arguments)
+    words = parser()
+    options = words.parse_args(arguments)
     if not hasattr(options, "run"):
-        parser.print_help()
+        words.print_help()
         return FINE
     try:
         return options.run(options)
@@ -193,15 +193,16 @@ def _text(frame: pd.DataFrame, options: argparse.Namespace) -> str:
 # --- The words of the command --------------------------------------------------------------------
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """The reader of the command line, its sentences in French."""
     argparse._ = lambda text: _FRENCH.get(text, text)  # type: ignore[attr-defined]
-    parser = argparse.ArgumentParser(
+    whole = argparse.ArgumentParser(
         prog="ess",
         description=_DESCRIPTION,
         epilog=_EXAMPLES,
         formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=16),
     )
-    commands = parser.add_subparsers(title="commandes", metavar="COMMANDE")
+    commands = whole.add_subparsers(title="commandes", metavar="COMMANDE")
 
     def command(name: str, run: Callable[[argparse.Namespace], int], sentence: str) -> Any:
         sub = commands.add_parser(name, help=sentence, description=sentence)
@@ -340,7 +341,7 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("explore", _explore, "Ouvre l'exploration des scénarios dans JupyterLab.")
     sub.add_argument("--app", action="store_true", help="en application Voilà (extra « app »)")
     takes_data(sub)
-    return parser
+    return whole
 
 
 if __name__ == "__main__":
