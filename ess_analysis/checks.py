@@ -1,7 +1,8 @@
 """What does not hold in the tables: each check is a code, a severity, a sentence and a function.
 
 A check points, it never repairs. Its function takes a `View` of the tables and gives what fails, each with
-its cell; rows that fail in great number are told once, with their count and their first cells.
+its cell; rows that fail in great number are told once, with their count and their first cells. A number
+told in a message is cited: `checked` gives, with the findings, what each of their numbers was computed from.
 Severities: *blocking*, something published would be wrong; *alert*, a row or a total is doubtful; *info*, a
 fact that the reader of the figures must know (a total found exact, an amount shared between territories).
 """
@@ -10,9 +11,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -29,6 +30,10 @@ CENT = 0.005  # two amounts closer than this are the same
 SHOWN = 5  # cells or labels named in one message
 LABEL = 50  # a longer text is a sentence, not the name of a column
 LONG_TABLE = 20_000  # beyond, texts are no longer compared word by word
+
+
+_MARK = "\ue000"  # a private character around the cited numbers of a message being made
+_MARKED = re.compile(f"{_MARK}(\\d+){_MARK}([^{_MARK}]*){_MARK}")
 
 
 class Found(NamedTuple):
@@ -54,15 +59,43 @@ class Check:
     find: Callable[[View], Iterable[Found]]
 
 
+Recipe = Mapping[str, Any]  # how a number was computed; `traces.cited` makes a trace of it
+
+
+@dataclass(frozen=True)
+class Cited:
+    """A number of a message: its text, and what says how it was computed, asked only when it is shown."""
+
+    text: str
+    recipe: Callable[[], Recipe]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """The findings, and the numbers of their messages: message → texts and cited numbers in turn."""
+
+    findings: pd.DataFrame
+    parts: Mapping[str, tuple[str | Cited, ...]] = field(default_factory=dict)
+
+
 def check(tables: Tables) -> pd.DataFrame:
     """The findings of reading and of every check, as the *findings* table: blocking first, then by place."""
+    return checked(tables).findings
+
+
+def checked(tables: Tables) -> Checked:
+    """The findings (see `check`), with what each number of their messages was computed from."""
     view = View(tables)
-    rows = [
-        (one.code, found.severity or one.severity, *found[:-1]) for one in CHECKS for found in one.find(view)
-    ]
+    rows, parts = [], {}
+    for one in CHECKS:
+        for found in one.find(view):
+            told = view.parts_of(found.message)
+            message = "".join(part if isinstance(part, str) else part.text for part in told)
+            parts[message] = told
+            rows.append((one.code, found.severity or one.severity, message, *found[1:-1]))
     computed = schema.conform(pd.DataFrame(rows, columns=schema.FINDINGS.names), "findings")
     read = schema.conform(tables.findings, "findings")
-    return (
+    findings = (
         pd.concat([read, computed] if len(read) else [computed], ignore_index=True)
         .drop_duplicates()
         .assign(rank=lambda t: t["severity"].map(schema.SEVERITIES.index).astype("int64"))
@@ -70,6 +103,7 @@ def check(tables: Tables) -> pd.DataFrame:
         .drop(columns="rank")
         .reset_index(drop=True)
     )
+    return Checked(findings, parts)
 
 
 def _in_reading_order(column: pd.Series) -> pd.Series:
@@ -88,6 +122,40 @@ class View:
         self.records = tables.records
         self.totals = tables.stated_totals
         self.places = tables.places
+        self._cited: list[Cited] = []
+
+    def cite(self, text: str, recipe: Callable[..., Recipe], *of: Any) -> str:
+        """The text of a number, marked in the message so that it keeps how it was computed."""
+        self._cited.append(Cited(text, partial(recipe, *of)))
+        return f"{_MARK}{len(self._cited) - 1}{_MARK}{text}{_MARK}"
+
+    def parts_of(self, message: str) -> tuple[str | Cited, ...]:
+        """The message as texts and cited numbers in turn, the marks gone."""
+        parts: list[str | Cited] = []
+        at = 0
+        for mark in _MARKED.finditer(message):
+            number = int(mark[1])
+            if number < len(self._cited) and self._cited[number].text == mark[2]:  # else it is only text
+                parts += [message[at : mark.start()], self._cited[number]]
+                at = mark.end()
+        return tuple(part for part in (*parts, message[at:]) if part)
+
+    def euros(self, lines: pd.DataFrame) -> str:
+        """« 59 827 € »: the sum of the lines, cited."""
+        return self.cite(french.euros(_exact(lines["amount_eur"])), _sum_of, lines)
+
+    def stated(self, total: Any) -> str:
+        """« 73 000 € »: a stated total, cited."""
+        return self.cite(french.euros(total.amount_eur), _stated_in, total)
+
+    def counted(self, rows: pd.DataFrame, noun: str, plural: str | None = None, **how: bool) -> str:
+        """« 3 montants »: the number of rows, cited; « aucun montant » cites nothing."""
+        words = french.counted(len(rows), noun, plural, **how)
+        return self.cite(words, _count_of, rows) if len(rows) else words
+
+    def share(self, part: Recipe, whole: Recipe, value: float) -> str:
+        """« 18,0 % »: a part in a whole, cited."""
+        return self.cite(french.percent(value, 1), _share_of, part, whole)
 
     @cached_property
     def funding(self) -> pd.DataFrame:
@@ -156,20 +224,19 @@ class View:
             lines = self.records[self.records["table_id"] == total.table_id]
             lines = lines.rename(columns={"row_total_eur": "amount_eur"})
             if lines["amount_eur"].notna().any():
-                return lines
+                return _in_column_of(total, lines)
         lines = self.by_table.get(total.table_id, self.funding.iloc[:0])
         return _only(lines, funder=total.funder, operator=total.operator, year=total.year, stage=total.stage)
 
     @cached_property
     def columns(self) -> pd.DataFrame:
-        """The stated amounts with their recomputed sum: `computed`, `gap`, `lines`."""
+        """The stated amounts with their recomputed sum: `computed`, `gap`, `mixed`."""
         totals = self.totals[self.totals["amount_eur"].notna()]
         lines = [self.covered(total) for total in _each(totals)]
         sums = pd.Series([_exact(one["amount_eur"]) for one in lines], totals.index, dtype="float64")
         return totals.assign(
             computed=sums,
             gap=(sums - totals["amount_eur"]).round(2),
-            lines=pd.Series([int(one["amount_eur"].count()) for one in lines], totals.index, dtype="int64"),
             mixed=pd.Series([_mixture(one) for one in lines], totals.index, dtype="str"),
         )
 
@@ -206,21 +273,29 @@ def _column_totals(view: View) -> Iterator[Found]:
     for total in _each(view.columns):
         if total.mixed:
             continue
-        what, stated = _column(view, total), french.euros(total.amount_eur)
-        place = _place(total)
-        said = {"stated": stated, "computed": french.euros(total.computed), "gap": total.gap}
-        read = f"{french.counted(total.lines, 'montant lu', 'montants lus')} " + (
-            "font" if total.lines > 1 else "fait"
-        )
+        what, place, lines = _column(view, total), _place(total), view.covered(total)
+        amounts = lines[lines["amount_eur"].notna()]
+        said = {
+            "stated": french.euros(total.amount_eur),
+            "computed": french.euros(total.computed),
+            "gap": total.gap,
+        }
+        read = view.counted(amounts, "montant lu", "montants lus")
+        read += f" {'font' if len(amounts) > 1 else 'fait'} {view.euros(lines)}"
         if abs(total.gap) < CENT:
-            message = f"{what} : {read} {said['computed']}, exactement le total annoncé."
+            message = f"{what} : {read}, exactement le total annoncé."
             yield Found(message, *place, **said, severity="info")
             continue
-        part = f" ({french.percent(abs(total.gap / total.amount_eur), 1)})" if total.amount_eur else ""
+        gap = _difference_of(_stated_in(total), _sum_of(lines))
+        part = (
+            f" ({view.share(gap, _stated_in(total), abs(total.gap / total.amount_eur))})"
+            if total.amount_eur
+            else ""
+        )
         verdict = "il manque" if total.gap < 0 else "il y a en trop"
         yield Found(
-            f"{what} : {read} {said['computed']}, le total annoncé est {stated} : "
-            f"{verdict} {french.euros(abs(total.gap))}{part}.",
+            f"{what} : {read}, le total annoncé est {view.stated(total)} : "
+            f"{verdict} {view.cite(french.euros(abs(total.gap)), _difference_of, *gap['of'])}{part}.",
             *place,
             **said,
         )
@@ -255,11 +330,15 @@ def _totals_against_each_other(view: View) -> Iterator[Found]:
             gap = round(computed - total.amount_eur, 2)
             if abs(gap) < CENT:
                 continue
-            addition = " + ".join(french.number(amount) for amount in parts["amount_eur"])
+            addition = " + ".join(
+                view.cite(french.number(part.amount_eur), _stated_in, part) for part in _each(parts)
+            )
+            whole_of = _total_of([_stated_in(part) for part in _each(parts)])
+            off = view.cite(french.euros(abs(gap)), _difference_of, whole_of, _stated_in(total))
             yield Found(
                 f"{view.name(table_id)} : les totaux {side} ne font pas le TOTAL : {addition} = "
-                f"{french.euros(computed)}, et non {french.euros(total.amount_eur)} "
-                f"(écart de {french.euros(abs(gap))}).",
+                f"{view.cite(french.euros(computed), _total_of, whole_of['of'])}, et non "
+                f"{view.stated(total)} (écart de {off}).",
                 *_place(total),
                 stated=french.euros(total.amount_eur),
                 computed=french.euros(computed),
@@ -271,7 +350,8 @@ def _rows_balance(view: View) -> Iterator[Found]:
     for row in _each(view.rows[view.rows["spread"] >= CENT]):
         sides = {"financeurs": row.funders, "réalisation": row.delivered, "total écrit": row.total}
         known = {side: amount for side, amount in sides.items() if not math.isnan(amount)}
-        told = ", ".join(f"{side} {french.euros(amount)}" for side, amount in known.items())
+        lines = _sides(view, row)
+        told = ", ".join(f"{side} {view.euros(lines[side])}" for side in known)
         apart = _odd_one(known)
         suspect = _suspect_cell(view, row, apart, known)
         if suspect:
@@ -288,6 +368,18 @@ def _rows_balance(view: View) -> Iterator[Found]:
             computed=french.euros(row.funders) if "financeurs" in known else "",
             gap=row.spread,
         )
+
+
+def _sides(view: View, row: Any) -> dict[str, pd.DataFrame]:
+    """The amounts of a record by the side that says them."""
+    record = view.records[view.records["record_id"] == row.Index].iloc[:1]
+    total = record.rename(columns={"row_total_eur": "amount_eur"})
+    column = view.totals[(view.totals["table_id"] == row.table_id) & (view.totals["measure"] == "row_total")]
+    return {
+        "financeurs": view.funding[view.funding["record_id"] == row.Index],
+        "réalisation": view.delivery[view.delivery["record_id"] == row.Index],
+        "total écrit": _in_column_of(_first(column), total) if len(column) else total,
+    }
 
 
 def _odd_one(sides: dict[str, float]) -> str:
@@ -324,10 +416,12 @@ def _gaps_together(view: View) -> Iterator[Found]:
         if len(open_gaps) < 2 or not len(rows) or (off == table_id).any():
             continue
         place = _place(_first(open_gaps))
-        name, told = view.name(table_id), _gap_list(open_gaps)
+        name, told = view.name(table_id), _gap_list(view, open_gaps)
+        balanced = view.cite(str(len(rows)), _count_of, rows)
         if (open_gaps["gap"] < 0).all() and len(open_gaps) == len(totals):
             yield Found(
-                f"{name} : les {len(rows)} lignes sont équilibrées et les {len(open_gaps)} écarts concordent "
+                f"{name} : les {balanced} lignes sont équilibrées et les "
+                f"{view.cite(str(len(open_gaps)), _count_of, open_gaps)} écarts concordent "
                 f"({told}) : une ou plusieurs lignes manquent dans le document. {_numbering(view, table_id)}",
                 *place,
                 gap=float(open_gaps["gap"].min()),
@@ -336,7 +430,7 @@ def _gaps_together(view: View) -> Iterator[Found]:
             twins = _rows_equal_to(view, table_id, totals)
             clue = f" La ligne {_cells(twins)} a exactement ces montants." if len(twins) else ""
             yield Found(
-                f"{name} : les {len(rows)} lignes sont équilibrées et dépassent les totaux ({told}) : "
+                f"{name} : les {balanced} lignes sont équilibrées et dépassent les totaux ({told}) : "
                 f"une ligne est en trop ou comptée deux fois.{clue}",
                 *(_place(_first(twins)) if len(twins) == 1 else place),
                 gap=float(open_gaps["gap"].max()),
@@ -354,8 +448,12 @@ def _gaps_together(view: View) -> Iterator[Found]:
             )
 
 
-def _gap_list(totals: pd.DataFrame) -> str:
-    return ", ".join(f"{_side(total)} {french.signed(french.euros(total.gap))}" for total in _each(totals))
+def _gap_list(view: View, totals: pd.DataFrame) -> str:
+    return ", ".join(
+        f"{_side(total)} "
+        + view.cite(french.signed(french.euros(total.gap)), _gap_of, view.covered(total), total)
+        for total in _each(totals)
+    )
 
 
 def _rows_equal_to(view: View, table_id: str, totals: pd.DataFrame) -> pd.DataFrame:
@@ -429,8 +527,9 @@ def _leads(view: View) -> Iterator[Found]:
             continue
         line, slip = told[0]
         yield Found(
-            f"{_column(view, total)} : l'écart de {french.euros(abs(total.gap))} serait celui d'un montant "
-            f"{slip} ({line.cell} : {french.euros(line.amount_eur)}). À vérifier.",
+            f"{_column(view, total)} : l'écart de "
+            f"{view.cite(french.euros(abs(total.gap)), _gap_of, view.covered(total), total)} serait celui "
+            f"d'un montant {slip} ({line.cell} : {view.euros(lines.loc[[line.Index]])}). À vérifier.",
             *_place(line),
             stated=french.euros(line.amount_eur),
             gap=total.gap,
@@ -465,13 +564,13 @@ def _stated_counts(view: View) -> Iterator[Found]:
         read, said = int(sizes[total.table_id]), int(total.count)
         name = view.name(total.table_id)
         lines = view.by_table.get(total.table_id, view.funding.iloc[:0])
-        amounts = int(lines["amount_eur"].count())
-        several = f" ; elles portent {amounts} montants" if amounts > read else ""
-        message = (
-            f"{name} : {french.counted(said, 'fiche annoncée', 'fiches annoncées', feminine=True)}, {read} "
-        )
+        lines = lines[lines["amount_eur"].notna()]
+        records = view.records[view.records["table_id"] == total.table_id].drop_duplicates("record_id")
+        several = f" ; elles portent {view.counted(lines, 'montant')}" if len(lines) > read else ""
+        words = french.counted(said, "fiche annoncée", "fiches annoncées", feminine=True)
+        announced = view.cite(words, _stated_in, total)
         yield Found(
-            message + f"{french.plural(read, 'lue')}{several}.",
+            f"{name} : {announced}, {view.counted(records, 'lue', feminine=True)}{several}.",
             *_place(total),
             stated=str(said),
             computed=str(read),
@@ -483,11 +582,19 @@ def _stated_counts(view: View) -> Iterator[Found]:
 def _repeated_statements(view: View) -> Iterator[Found]:
     """The same total announced in two places with two values."""
     keys = ["table_id", "measure", "funder", "operator", "year", "stage"]
-    for value, write in (("amount_eur", french.euros), ("count", french.number)):
+    for value in ("amount_eur", "count"):
         known = view.totals[view.totals[value].notna()]
         for _, same in _groups(known, keys):
             if same[value].nunique() > 1:
-                told = french.listing(f"{write(float(t[value]))} ({t['cell']})" for _, t in same.iterrows())
+                told = french.listing(
+                    view.cite(
+                        french.euros(total.amount_eur) if value == "amount_eur" else str(total.count_stated),
+                        _stated_in,
+                        total,
+                    )
+                    + f" ({total.cell})"
+                    for total in _each(same.assign(count_stated=same["count"]))
+                )
                 first = _first(same)
                 yield Found(
                     f"{_column(view, first)} : le même total est annoncé plusieurs fois : {told}.",
@@ -508,15 +615,16 @@ def _details(view: View) -> Iterator[Found]:
         table_id, amount = lines["table_id"].iloc[0], french.euros(parent.amount_eur)
         computed = _exact(lines["amount_eur"])
         gap = round(computed - parent.amount_eur, 2)
-        what = f"{_record(parent)} ({amount})"
+        one = view.funding.loc[[parent.Index]]
+        what = f"{_record(parent)} ({view.euros(one)})"
         said: Any = {"stated": amount, "computed": french.euros(computed), "gap": gap}
         if abs(gap) < CENT:
             message = f"{what} : détaillé en totalité dans {view.name(table_id)}."
             yield Found(message, *_place(parent), **said, severity="info")
         else:
-            over = "dépasse le montant" if gap > 0 else "n'en justifie que "
-            share = "" if gap > 0 else french.percent(computed / parent.amount_eur, 1)
-            message = f"{what} : le détail de {view.name(table_id)} ({said['computed']}) {over}{share}."
+            share = view.share(_sum_of(lines), _sum_of(one), computed / parent.amount_eur)
+            over = "dépasse le montant" if gap > 0 else f"n'en justifie que {share}"
+            message = f"{what} : le détail donné par {view.name(table_id)} ({view.euros(lines)}) {over}."
             yield Found(message, *_place(parent), **said)
         years = sorted(int(year) for year in lines["year"].dropna().unique())
         if not pd.isna(parent.year) and any(year != parent.year for year in years):
@@ -529,7 +637,7 @@ def _details(view: View) -> Iterator[Found]:
         announced = announced[announced["funder"] == lines["funder"].iloc[0]]
         for total in _each(announced[(announced["amount_eur"] - parent.amount_eur).abs() >= CENT]):
             yield Found(
-                f"{what} : le total annoncé de son détail est {french.euros(total.amount_eur)}.",
+                f"{what} : le total annoncé de son détail est {view.stated(total)}.",
                 *_place(total),
                 stated=french.euros(total.amount_eur),
                 computed=amount,
@@ -549,20 +657,30 @@ def _awards_and_envelope(view: View) -> Iterator[Found]:
         dated = awards.groupby("year")["amount_eur"].sum()
         undated = _exact(awards.loc[awards["year"].isna(), "amount_eur"])
         largest = (dated.max() if len(dated) else 0) + undated
-        dates = int(dated.index.max() - dated.index.min() + 1) if len(dated) else 1
-        years = _years(awards["period_start"].min(), awards["period_end"].max()) or dates
-        whole = _years(envelope.period_start, envelope.period_end)
-        readings = {"pour toute la période": 1, f"annuelle, sur {years} ans": years}
-        if whole and whole not in readings.values():
-            readings[f"annuelle, sur {whole} ans"] = whole
+        one = view.funding.loc[[envelope.Index]]
+        spent = _period(awards) or (
+            (int(dated.index.min()), int(dated.index.max())) if len(dated) else (0, 0)
+        )
+        readings = {"l'enveloppe vaut pour toute la période": 1}
+        for first, last in dict.fromkeys(filter(None, (spent, _period(one)))):
+            readings[f"elle est annuelle ({first}-{last})" if first else "elle est annuelle"] = (
+                last - first + 1
+            )
         told = french.listing(
-            f"{french.percent(awarded / (amount * times), 1)} si l'enveloppe est {words}"
+            view.cite(
+                french.percent(awarded / (amount * times), 1),
+                _share_of,
+                _sum_of(awards),
+                _total_of([_sum_of(one)] * times),
+            )
+            + f" si {words}"
             for words, times in readings.items()
         )
+        best = awards[awards["year"].isna() | (awards["year"] == dated.idxmax() if len(dated) else False)]
         least = "dépasse" if largest - amount >= CENT else "ne dépasse pas"
         yield Found(
-            f"{_record(envelope)} : {french.euros(awarded)} accordés pour une enveloppe de "
-            f"{french.euros(amount)}, soit {told}. Au plus {french.euros(largest)} une même année, "
+            f"{_record(envelope)} : {view.euros(awards)} accordés pour une enveloppe de "
+            f"{view.euros(one)}, soit {told}. Au plus {view.euros(best)} une même année, "
             f"ce qui {least} une enveloppe annuelle.",
             *_place(envelope),
             stated=french.euros(amount),
@@ -579,8 +697,8 @@ def _stages_side_by_side(view: View) -> Iterator[Found]:
         sums = {stage: _exact(same["amount_eur"]) for stage, same in _groups(own, "stage")}
         if len(sums) > 1:
             told = french.listing(
-                f"{french.euros(amount)} {schema.STAGE_LABELS.get(stage, stage)}"
-                for stage, amount in sums.items()
+                f"{view.euros(own[own['stage'] == stage])} en {schema.STAGE_LABELS.get(stage, stage)}"
+                for stage in sums
             )
             yield Found(
                 f"{programme} : {told}. Ces montants sont de nature différente et ne s'ajoutent pas.",
@@ -597,17 +715,17 @@ def _without_total(view: View) -> Iterator[Found]:
         if table_id in stated or not (blank.any() or detailed.any()) or len(lines) > LONG_TABLE:
             continue
         whole = _exact(lines["amount_eur"])
-        instead = _exact(view.funding.loc[view.funding["part_of"].isin(lines["funding_id"]), "amount_eur"])
-        kept = whole - _exact(lines.loc[detailed, "amount_eur"]) + instead
+        instead = view.funding[view.funding["part_of"].isin(lines["funding_id"])]
+        kept = pd.concat([lines[~detailed], instead])
         other = (
-            f", {french.euros(kept)} si le détail remplace les lignes détaillées ailleurs"
+            f", {view.euros(kept)} si le détail remplace les lignes détaillées ailleurs"
             if detailed.any()
             else ""
         )
-        silent = f" ; {french.counted(int(blank.sum()), 'ligne sans montant', 'lignes sans montant')}"
+        silent = view.counted(lines[blank], "ligne sans montant", "lignes sans montant", feminine=True)
         yield Found(
-            f"{view.name(table_id)} : aucun total annoncé. Les montants lus font {french.euros(whole)}{other}"
-            f"{silent if blank.any() else ''}.",
+            f"{view.name(table_id)} : aucun total annoncé. Les montants lus font {view.euros(lines)}{other}"
+            f"{f' ; {silent}' if blank.any() else ''}.",
             *_place(_first(lines)),
             computed=french.euros(whole),
         )
@@ -623,10 +741,12 @@ def _undated(view: View) -> Iterator[Found]:
         if undated.empty:
             continue
         amount, whole = _exact(undated["amount_eur"]), _exact(known["amount_eur"])
-        share = f" ({french.percent(amount / whole, 1)} de {french.euros(whole)})" if whole else ""
+        part = view.share(_sum_of(undated), _sum_of(known), amount / whole) if whole else ""
+        share = f" ({part} de {view.euros(known)})" if whole else ""
         yield Found(
-            f"{view.name(table_id)} : {french.counted(len(undated), 'montant')} sans année sur {len(known)}, "
-            f"soit {french.euros(amount)}{share} : {_cells(undated)}.",
+            f"{view.name(table_id)} : {view.counted(undated, 'montant')} sans année sur "
+            f"{view.cite(french.number(len(known)), _count_of, known)}, "
+            f"soit {view.euros(undated)}{share} : {_cells(undated)}.",
             *_place(_first(undated)),
             computed=french.euros(amount),
         )
@@ -639,7 +759,7 @@ def _years_out_of_period(view: View) -> Iterator[Found]:
     for (source, sheet, start, end), same in _groups(out, ["source", "sheet", "period_start", "period_end"]):
         years = french.listing(sorted(same["year"].unique()))
         yield Found(
-            f"{french.counted(len(same), 'montant')} hors de la période {start.year}-{end.year} "
+            f"{view.counted(same, 'montant')} hors de la période {start.year}-{end.year} "
             f"({years} : {_cells(same)}).",
             source,
             sheet,
@@ -669,16 +789,18 @@ def _same_year_twice(view: View) -> Iterator[Found]:
     shared = lines[lines.duplicated(["source", "sheet", "cell"], keep=False)]
     for _, same in _groups(shared, ["source", "sheet", "cell"]):
         if same["year"].isna().any() or same["year"].duplicated().any():
-            told = french.listing(
-                french.euros(line.amount_eur) + (f" ({line.year})" if not pd.isna(line.year) else "")
-                for line in _each(same)
-            )
+            dates = [f" ({year})" if not pd.isna(year) else "" for year in same["year"]]
+            amounts = [same.loc[[index]] for index in same.index]
+            told = french.listing(view.euros(one) + date for one, date in zip(amounts, dates, strict=True))
             first = _first(same)
             yield Found(
-                f"{_record(first)} : {len(same)} montants dans une cellule ({told}), que leurs années ne "
-                "distinguent pas : l'un fait-il partie de l'autre ?",
+                f"{_record(first)} : {view.counted(same, 'montant')} dans une cellule ({told}), que leurs "
+                "années ne distinguent pas : l'un fait-il partie de l'autre ?",
                 *_place(first),
-                stated=told,
+                stated=french.listing(
+                    french.euros(amount) + date
+                    for amount, date in zip(same["amount_eur"], dates, strict=True)
+                ),
             )
 
 
@@ -710,8 +832,8 @@ def _repeated_lines(view: View) -> Iterator[Found]:
     yield from _told_by_sheet(
         again,
         lambda rows: (
-            f"{french.counted(len(rows), 'ligne identique', 'lignes identiques', feminine=True)} à une ligne "
-            f"précédente ({_cells(rows)}), pour {french.euros(_exact(rows['amount_eur']))}."
+            f"{view.counted(rows, 'ligne identique', 'lignes identiques', feminine=True)} à une ligne "
+            f"précédente ({_cells(rows)}), pour {view.euros(rows)}."
         ),
     )
 
@@ -746,10 +868,10 @@ def _restarting_numbers(view: View) -> Iterator[Found]:
     for table_id, records in _groups(view.records, "table_id"):
         numbers = records["number"].dropna()
         if len(numbers) and numbers.duplicated().any() and not records.duplicated(["axis", "number"]).any():
-            counts = records.groupby("axis", sort=False).size()
+            counts = [view.cite(str(len(same)), _count_of, same) for _, same in _groups(records, "axis")]
             yield Found(
-                f"{view.name(table_id)} : les numéros repartent à {numbers.iloc[0]} à chaque axe "
-                f"({' + '.join(str(count) for count in counts)} = {len(records)}) ; "
+                f"{view.name(table_id)} : les numéros repartent du n° {numbers.iloc[0]} à chaque axe "
+                f"({' + '.join(counts)} = {view.cite(str(len(records)), _count_of, records)}) ; "
                 "la clé est l'axe et le numéro.",
                 *_place(_first(records)),
             )
@@ -812,9 +934,12 @@ def _funded_twice(view: View) -> Iterator[Found]:
                 told.add(pair)
                 twin = records.loc[other]
                 one, two = funded[row.record_id], funded[twin["record_id"]]
+                first, second = (
+                    lines[lines["record_id"] == record] for record in (row.record_id, twin["record_id"])
+                )
                 yield Found(
-                    f"« {name} » est financé deux fois : {french.euros(one)} "
-                    f"({view.name(row.table_id)}, {row.cell}) et {french.euros(two)} "
+                    f"« {name} » est financé deux fois : {view.euros(first)} "
+                    f"({view.name(row.table_id)}, {row.cell}) et {view.euros(second)} "
                     f"({view.name(twin['table_id'])}, {twin['cell']}).",
                     *_place(row),
                     stated=french.euros(one),
@@ -847,13 +972,17 @@ def _blank_cells(view: View) -> Iterator[Found]:
                 counts.append((label, blank))
         if not counts:
             continue
-        whole = sum(len(part) for _, part in counts)
-        told = french.listing(f"{label} {len(part)} ({_cells(part)})" for label, part in counts)
+        whole = pd.concat([part for _, part in counts])
+        told = french.listing(
+            f"{label} {view.cite(str(len(part)), _count_of, part)} "
+            f"({_rows(part) if label in _TEXTS.values() else _cells(part)})"
+            for label, part in counts
+        )
         yield Found(
-            f"{view.name(table_id)} : {french.counted(whole, 'cellule')} sans valeur : {told}. "
+            f"{view.name(table_id)} : {view.counted(whole, 'cellule')} sans valeur : {told}. "
             "Une cellule vide n'est pas un zéro.",
             *_place(_first(counts[0][1])),
-            computed=str(whole),
+            computed=str(len(whole)),
         )
 
 
@@ -862,7 +991,7 @@ def _zero_amounts(view: View) -> Iterator[Found]:
     yield from _told_by_sheet(
         lines[lines["amount_eur"] == 0],
         lambda rows: (
-            f"{french.counted(len(rows), 'montant égal', 'montants égaux')} à zéro ({_cells(rows)}) : "
+            f"{view.counted(rows, 'montant égal', 'montants égaux')} à zéro ({_cells(rows)}) : "
             "un vrai zéro, ou une cellule qui devait rester vide ?"
         ),
     )
@@ -873,8 +1002,8 @@ def _negative_amounts(view: View) -> Iterator[Found]:
     yield from _told_by_sheet(
         lines[lines["amount_eur"] < 0],
         lambda rows: (
-            f"{french.counted(len(rows), 'montant négatif', 'montants négatifs')} ({_cells(rows)}), pour "
-            f"{french.euros(_exact(rows['amount_eur']))}."
+            f"{view.counted(rows, 'montant négatif', 'montants négatifs')} ({_cells(rows)}), pour "
+            f"{view.euros(rows)}."
         ),
     )
 
@@ -937,16 +1066,15 @@ def _unaccented_words(view: View) -> Iterator[Found]:
 
 
 def _trailing_separators(view: View) -> Iterator[Found]:
-    for column in _TEXTS:
-        texts = _small(view.records)
+    texts = _small(view.records)
+    for column, label in _TEXTS.items():
         cut = texts[texts[column].fillna("").str.contains(r"[,;:]\s*$")]
-        yield from _told_by_sheet(
-            cut,
-            lambda rows: (
-                f"{french.counted(len(rows), 'texte fini', 'textes finis')} par un séparateur "
-                f"({_cells(rows)}) : rien n'a été perdu ?"
-            ),
-        )
+        for _, rows in _groups(cut, ["source", "sheet"]):
+            yield Found(
+                f"{view.counted(rows, 'texte fini', 'textes finis')} par un séparateur "
+                f"({label}, {_rows(rows)}) : rien n'a été perdu ?",
+                *_place(_first(rows)),
+            )
 
 
 def _shared_amounts(view: View) -> Iterator[Found]:
@@ -959,9 +1087,10 @@ def _shared_amounts(view: View) -> Iterator[Found]:
         return
     for record_id, lines in _groups(amounts, "record_id"):
         first = _first(lines)
+        places = named[named["record_id"] == record_id].drop_duplicates("territory")
         yield Found(
-            f"{_record(first)} : {french.euros(_exact(lines['amount_eur']))} pour {len(several[record_id])} "
-            f"territoires ({french.listing(several[record_id])}) ; leur partage est une convention.",
+            f"{_record(first)} : {view.euros(lines)} pour {view.counted(places, 'territoire')} "
+            f"({french.listing(several[record_id])}) ; leur partage est une convention.",
             *_place(first),
             computed=str(len(several[record_id])),
         )
@@ -1043,6 +1172,14 @@ def _cells(rows: pd.DataFrame) -> str:
     return ", ".join(cells[:SHOWN]) + (f" et {rest} autres" if rest > 0 else "")
 
 
+def _rows(records: pd.DataFrame) -> str:
+    """The first rows of the records, whose cell is that of their title: « lignes 11, 16 »."""
+    rows = records["cell"].dropna().str.extract(r"(\d+)")[0].dropna().drop_duplicates().tolist()
+    rest = len(rows) - SHOWN
+    more = f" et {rest} autres" if rest > 0 else ""
+    return f"{'lignes' if len(rows) > 1 else 'ligne'} {', '.join(rows[:SHOWN])}{more}"
+
+
 def _groups(frame: pd.DataFrame, by: str | list[str]) -> Iterator[tuple[Any, pd.DataFrame]]:
     """The groups in the order they first appear, rows without key included."""
     return iter(frame.groupby(by, sort=False, dropna=False))
@@ -1082,10 +1219,14 @@ def _side(total: Any) -> str:
 def _column(view: View, total: Any) -> str:
     """The column with its table, and where its total is announced when that is another sheet."""
     name = view.name(total.table_id)
-    elsewhere = (
-        f" (annoncé en {total.sheet}, {total.cell})" if total.sheet and total.sheet not in name else ""
-    )
-    return f"{name}, {_side(total)}{elsewhere}"
+    side = _side(total)
+    if total.sheet and total.sheet not in name:
+        side = (
+            f"{side} en {total.sheet}, {total.cell}"
+            if side == "total annoncé"
+            else (f"{side} (annoncé en {total.sheet}, {total.cell})")
+        )
+    return f"{name}, {side}"
 
 
 def _record(row: Any) -> str:
@@ -1105,14 +1246,63 @@ def _inside(path: Path, folder: Path) -> str:
     return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name
 
 
-def _years(start: Any, end: Any) -> int:
-    """The number of years of a period, 0 when it is not said."""
-    return 0 if pd.isna(start) or pd.isna(end) else int(end.year - start.year + 1)
-
-
 def _small(frame: pd.DataFrame) -> pd.DataFrame:
     """The frame, or nothing when it is too long for its texts to be compared."""
     return frame if len(frame) <= LONG_TABLE else frame.iloc[:0]
+
+
+def _period(lines: pd.DataFrame) -> tuple[int, int] | None:
+    """The first and last year that the lines cover, when their source says it."""
+    start, end = lines["period_start"].min(), lines["period_end"].max()
+    return None if pd.isna(start) or pd.isna(end) else (int(start.year), int(end.year))
+
+
+# How a cited number was computed: asked when it is shown, so that checking a long table costs nothing more.
+
+
+def _sum_of(lines: pd.DataFrame) -> Recipe:
+    """The sum of these amounts: funding lines by their identifier, others by their cell."""
+    if "funding_id" in lines:
+        return {"op": "funding", "ids": lines["funding_id"].tolist()}
+    return {"op": "lines", "lines": lines}
+
+
+def _stated_in(total: Any) -> Recipe:
+    """What a stated total says."""
+    return {"op": "stated", "id": total.total_id}
+
+
+def _count_of(rows: pd.DataFrame) -> Recipe:
+    """The number of rows, one place each."""
+    return {"op": "count", "lines": rows}
+
+
+def _difference_of(one: Recipe, other: Recipe) -> Recipe:
+    """The first less the second."""
+    return {"op": "difference", "of": (one, other)}
+
+
+def _gap_of(lines: pd.DataFrame, total: Any) -> Recipe:
+    """What the lines make less what the total states."""
+    return _difference_of(_sum_of(lines), _stated_in(total))
+
+
+def _share_of(part: Recipe, whole: Recipe) -> Recipe:
+    """The first in the second."""
+    return {"op": "share", "of": (part, whole)}
+
+
+def _total_of(parts: Sequence[Recipe]) -> Recipe:
+    """The sum of these."""
+    return {"op": "total", "of": tuple(parts)}
+
+
+def _in_column_of(total: Any, records: pd.DataFrame) -> pd.DataFrame:
+    """The records placed at their own total: the row of the record, the column of the stated total."""
+    column = re.match(r"[A-Z]*", _text(total.cell))
+    same = records["sheet"].fillna("").eq(_text(total.sheet)) & records["source"].eq(total.source)
+    cells = records["cell"].str.replace(r"^[A-Z]+", column[0] if column else "", regex=True)
+    return records.assign(cell=records["cell"].where(~same, cells))
 
 
 def _exact(amounts: pd.Series) -> float:

@@ -82,10 +82,11 @@ def difference_of(one: Trace, other: Trace) -> Trace:
     return {"op": "difference", "unit": "EUR", "value": value, "words": words, "of": [one, other]}
 
 
-def count_of(cells: Sequence[Sequence[object]], noun: str) -> Trace:
+def count_of(cells: Sequence[Sequence[object]], noun: str, *, feminine: bool = False) -> Trace:
     """The trace of a number of things, one cell each."""
-    words = french.counted(len(cells), noun)
-    words += f", {ranges([str(cell[2]) for cell in cells])}" if cells else ""
+    words = french.counted(len(cells), noun, feminine=feminine)
+    where = ranges([str(cell[2]) for cell in cells])
+    words += f", {where}" if where else ""
     return {
         "op": "count",
         "unit": "count",
@@ -100,6 +101,31 @@ def amount_trace(funding_ids: Sequence[str], tables: Tables) -> Trace:
     ids = list(dict.fromkeys(funding_ids))
     read = _Reading(tables)
     return read.sum(ids, [read.rows.at[one, "amount_eur"] for one in ids])
+
+
+def cells_of(rows: pd.DataFrame, tables: Tables) -> list[list[Any]]:
+    """The cell of each row, with its text as written: what `count_of` counts."""
+    ids = rows["funding_id"] if "funding_id" in rows else [""] * len(rows)
+    return [
+        _cell(tables, row, str(one)) for row, one in zip(rows.to_dict(orient="records"), ids, strict=True)
+    ]
+
+
+def cited(recipe: Mapping[str, Any], tables: Tables) -> Trace:
+    """The trace of a number cited in a finding (see `checks.Cited`)."""
+    op = recipe["op"]
+    if op == "funding":
+        return amount_trace(recipe["ids"], tables)
+    if op == "lines":
+        return delivery_trace(recipe["lines"], tables)
+    if op == "stated":
+        return stated_trace(recipe["id"], tables)
+    if op == "count":
+        return count_of(cells_of(recipe["lines"], tables), "ligne", feminine=True)
+    parts = [cited(part, tables) for part in recipe["of"]]
+    if op == "total":
+        return total_trace(parts)
+    return share_of(*parts) if op == "share" else difference_of(*parts)
 
 
 def delivery_trace(lines: pd.DataFrame, tables: Tables) -> Trace:
@@ -260,10 +286,14 @@ def covered_by(total_id: str, tables: Tables) -> list[str]:
 
 def _cell(tables: Tables, row: Any, identifier: str) -> list[Any]:
     part = int(identifier.split("#")[1]) if re.search(r"#\d+$", identifier) else 0
+    return [row["source"], row["sheet"], row["cell"], written(tables, row), part]
+
+
+def written(tables: Tables, row: Any) -> str:
+    """The text of the cell that `row` (source, sheet, cell) was read from, as written."""
     path = tables.data / str(row["source"])
     changed = path.stat().st_mtime_ns if path.is_file() else 0
-    written = _written(path, changed).get((str(row["sheet"]), str(row["cell"])), "")
-    return [row["source"], row["sheet"], row["cell"], written, part]
+    return _written(path, changed).get((str(row["sheet"]), str(row["cell"])), "")
 
 
 @lru_cache(maxsize=32)

@@ -402,7 +402,7 @@ def test_an_amount_for_several_territories_is_told() -> None:
         for name in ("lillois", "tourquennois", "roubaisien")
     ]
     row = found(tables(funding=[award(1, 4730.0)], places=places), "SHARED-AMOUNT").iloc[0]
-    assert "3 territoires" in row["message"] and row["cell"] == "F2"
+    assert "3\u00a0territoires" in row["message"] and row["cell"] == "F2"
 
 
 def test_a_funder_among_the_partners_is_told() -> None:
