@@ -308,18 +308,21 @@ def _workbook(frames: Mapping[str, pd.DataFrame], tables: Tables) -> bytes:
 
 # Totals: each is a formula over the sheet of amounts, so that it follows a correction made by hand.
 _TOTAL_KEYS = ("stage", "kind", "funder", "year")
+MOST_TOTALS = 400  # lines of totals; past them a spreadsheet would be slow, and funders are not told apart
 
 
 def _totals_sheet(book: Any, funding: pd.DataFrame) -> None:
     """Totals by stage and form, then by funder and year."""
     sheet = book.create_sheet("Totaux")
-    labels = schema.labels(list(_TOTAL_KEYS))
+    labels = {column.name: column.label for column in schema.FUNDING.columns}
     heads = [*(labels[key] for key in _TOTAL_KEYS), "Montant", "Nombre de montants"]
     laid_out(sheet, zip(heads, (22, 22, 34, 12, 20, 20), strict=True))
     amounts = _range("funding", "amount_eur", len(funding))
     lines = schema.conform(funding.assign(part_of=None), "funding")  # each stage is told for itself
     row = 1
-    for keys, style in ((("stage", "kind"), STRONG), (_TOTAL_KEYS, {})):
+    few = len(funding[list(_TOTAL_KEYS)].drop_duplicates()) <= MOST_TOTALS
+    details = _TOTAL_KEYS if few else tuple(key for key in _TOTAL_KEYS if key != "funder")
+    for keys, style in ((("stage", "kind"), STRONG), (details, {})):
         for one in breakdown(lines, list(keys), gaps=False).to_dict(orient="records"):
             row += 1
             same = "*".join(
