@@ -88,7 +88,7 @@ def load(data: str | Path = "data/raw") -> Tables:
         )
     sheets = source_sheets(folder)
     corrections = _corrections(folder)
-    tables = _joined([_read_file(sheet, folder, corrections) for sheet in _qualified(sheets, folder)])
+    tables = _joined([read_file(sheet, folder, corrections) for sheet in _qualified(sheets, folder)])
     _unique_keys(tables)
     return replace(
         tables,
@@ -318,11 +318,12 @@ def _position(cell: str) -> tuple[int, int]:
 # --- One file ------------------------------------------------------------------------------------
 
 
-def _read_file(sheet: SourceSheet, folder: Path, corrections: list[Correction]) -> Tables:
+def read_file(sheet: SourceSheet, folder: Path, corrections: list[Correction]) -> Tables:
+    """The tidy tables of one raw file of `folder`, as its source sheet says to read it."""
     if not sheet.tables:
         return _joined([])
     source = sheet.path.relative_to(folder).as_posix()
-    grids = {grid.sheet: grid for grid in read_grids(sheet.path)}
+    grids = {grid.sheet: grid for grid in read_grids(sheet.path, sheet.encoding, sheet.delimiter)}
     for one in corrections:
         if one.file == source and one.sheet not in grids:
             raise DataError(
@@ -407,7 +408,16 @@ def load_grid(
     body = _body(grid, table, sheet, source)
     funding, notes = _funding(body)
     delivery, more = _delivery(body)
-    findings = [*_seal_notes(body), *corrected, *notes, *more, *_place_notes(body), *_shape_notes(body)]
+    told = [_note(one.code, body, one.cell, one.message, one.stated, one.severity) for one in grid.notes]
+    findings = [
+        *_seal_notes(body),
+        *told,
+        *corrected,
+        *notes,
+        *more,
+        *_place_notes(body),
+        *_shape_notes(body),
+    ]
     return Tables(
         funding=funding,
         delivery=delivery,
@@ -537,34 +547,11 @@ def _headers(grid: Grid, table: TableRead, sheet: SourceSheet, source: str) -> d
     A name that would occur twice is told by the rows above it (« 2012 / Accordé »).
     A column that holds values under no header is « colonne K ».
     """
-    first, last = table.header
+    last = table.header[1]
     where = f"{source}, feuille « {grid.sheet} »"
-    names: dict[int, list[str]] = {}
-    for column in range(grid.values.shape[1]):
-        texts = [_header_text(grid, row, column) for row in range(first - 1, min(last, len(grid.values)))]
-        if not any(texts):
-            below = grid.values[column].iloc[last : table.last_row]
-            if not (below.notna() & below.ne("")).any():
-                continue
-            texts = [f"colonne {re.sub(r'[0-9]', '', grid.address(0, column))}"]
-        names[column] = [text for text in texts if text]
     declared = {french.nfc(read.header) for read in table.columns}
     said = declared | {french.nfc(header) for header in table.ignored}
-    lowest = [texts[-1] for texts in names.values()]
-    found: dict[str, int] = {}
-    for column, texts in names.items():
-        levels = " / ".join(dict.fromkeys(texts))
-        header = levels if lowest.count(texts[-1]) > 1 and levels in said else texts[-1]
-        if header in found:
-            numbered = next(f"{header} ({n})" for n in range(2, 1000) if f"{header} ({n})" not in found)
-            if numbered not in said:
-                raise DataError(
-                    f"En-tête en double : {where}, {grid.address(last - 1, column)}.",
-                    seen=[header],
-                    todo=f"renommez l’une des deux colonnes, ou déclarez la seconde sous « {numbered} ».",
-                )
-            header = numbered
-        found[header] = column
+    found = header_columns(grid, table.header, table.last_row, where, said)
     absent = sorted(declared - set(found))
     unknown = [header for header in found if header not in said]
     if absent or unknown:
@@ -575,6 +562,46 @@ def _headers(grid: Grid, table: TableRead, sheet: SourceSheet, source: str) -> d
             todo=f"en-têtes lus : {', '.join(found)}. Corrigez le classeur, ou {sheet.toml} "
             "([table.columns], ou [table.ignored] avec la raison).",
         )
+    return found
+
+
+def header_columns(
+    grid: Grid,
+    header: tuple[int, int],
+    last_row: int | None = None,
+    where: str = "",
+    said: set[str] | None = None,
+) -> dict[str, int]:
+    """Each header of a grid and its column, as a source sheet names them.
+
+    `said` are the headers that the source sheet speaks of; without it, every column gets a name of its own.
+    """
+    first, last = header
+    names: dict[int, list[str]] = {}
+    for column in range(grid.values.shape[1]):
+        texts = [_header_text(grid, row, column) for row in range(first - 1, min(last, len(grid.values)))]
+        if not any(texts):
+            below = grid.values[column].iloc[last:last_row]
+            if not (below.notna() & below.ne("")).any():
+                continue
+            texts = [f"colonne {re.sub(r'[0-9]', '', grid.address(0, column))}"]
+        names[column] = [text for text in texts if text]
+    lowest = [texts[-1] for texts in names.values()]
+    found: dict[str, int] = {}
+    for column, texts in names.items():
+        levels = " / ".join(dict.fromkeys(texts))
+        named = lowest.count(texts[-1]) > 1 and (levels in said if said is not None else len(texts) > 1)
+        name = levels if named else texts[-1]
+        if name in found:
+            numbered = next(f"{name} ({n})" for n in range(2, 1000) if f"{name} ({n})" not in found)
+            if said is not None and numbered not in said:
+                raise DataError(
+                    f"En-tête en double : {where}, {grid.address(last - 1, column)}.",
+                    seen=[name],
+                    todo=f"renommez l’une des deux colonnes, ou déclarez la seconde sous « {numbered} ».",
+                )
+            name = numbered
+        found[name] = column
     return found
 
 
@@ -713,7 +740,10 @@ class _Amounts:
 _PLAIN = r"\d+(?:[.,]\d{1,2})?"
 
 
-def _distinct_amounts(body: _Body, read: ColumnRead, distinct: Any) -> _Amounts:
+def distinct_amounts(
+    distinct: Any, decimal: str = "", no_amount: Iterable[str] = (), unit: float = 1.0, strip: str = ""
+) -> _Amounts:
+    """The amounts that the distinct values of a column say, each read once."""
     size = len(distinct) + 1
     euros, years, several = np.full(size, np.nan), np.zeros(size, dtype=int), {}
     unread, silent = np.zeros(size, dtype=bool), np.zeros(size, dtype=bool)
@@ -724,23 +754,23 @@ def _distinct_amounts(body: _Body, read: ColumnRead, distinct: Any) -> _Amounts:
         euros[:-1][plain] = pd.to_numeric(numbers)
     else:
         plain = pd.Series(False, index=values.index)
-    no_amount = {french.nfc(text) for text in body.table.no_amount}
+    nothing = {french.nfc(text) for text in no_amount}
     for code in np.flatnonzero(~plain):
         value = distinct[code]
         text = _text(value)
         if isinstance(value, (int, float)):
             euros[code] = value
-        elif text is None or text in no_amount:
+        elif text is None or text in nothing:
             silent[code] = text is not None
         else:
-            bare = text.removeprefix(read.strip).removesuffix(read.strip).strip() if read.strip else text
-            found = french.cell_amounts(bare, body.sheet.decimal)
+            bare = text.removeprefix(strip).removesuffix(strip).strip() if strip else text
+            found = french.cell_amounts(bare, decimal)
             unread[code] = not found
             if len(found) == 1:
                 euros[code], years[code] = found[0].euros, found[0].year or 0
             elif found:
-                several[int(code)] = [a._replace(euros=round(a.euros * read.unit, 6)) for a in found]
-    return _Amounts(np.round(euros * read.unit, 6), years, several, unread, silent)
+                several[int(code)] = [a._replace(euros=round(a.euros * unit, 6)) for a in found]
+    return _Amounts(np.round(euros * unit, 6), years, several, unread, silent)
 
 
 def _amounts(
@@ -757,7 +787,7 @@ def _amounts(
         _mapped(values, lambda value: value) if values.dtype == "object" else values
     )
     read = next(read for read in body.table.columns if body.columns[read.header] == column)
-    amounts = _distinct_amounts(body, read, distinct)
+    amounts = distinct_amounts(distinct, body.sheet.decimal, body.table.no_amount, read.unit, read.strip)
     unread, negative = amounts.unread.copy(), amounts.euros < 0
     for code, found in amounts.several.items():
         unread[code], negative[code] = one, any(amount.euros < 0 for amount in found)
@@ -1262,10 +1292,10 @@ def _type_notes(body: _Body) -> Iterator[dict[str, Any]]:
 _TOLD = {"READ-UNSEALED", "READ-NO-AMOUNT", "READ-PLACE-SPELLING", "READ-PLACE-ASSOCIATED"}  # no doubt in it
 
 
-def _note(code: str, body: _Body, cell: str, message: str, stated: str) -> dict[str, Any]:
+def _note(code: str, body: _Body, cell: str, message: str, stated: str, severity: str = "") -> dict[str, Any]:
     return {
         "code": code,
-        "severity": "info" if code in _TOLD else "alert",
+        "severity": severity or ("info" if code in _TOLD else "alert"),
         "message": message,
         "source": body.source,
         "sheet": body.grid.sheet,

@@ -22,7 +22,9 @@ from ess_analysis.french import nfc
 RECORD_ROLES = frozenset(
     {"axis", "number", "title", "description", "partners", "legal_status", "strand", "programme"}
 )
-FUNDING_ROLES = frozenset({"recipient", "operator", "funder", "year", "date", "stage", "kind", "identifier"})
+FUNDING_ROLES = frozenset(
+    {"recipient", "operator", "funder", "year", "date", "stage", "kind", "identifier", "funder_id", "recipient_id"}
+)
 PLACE_ROLES = frozenset({"places", "territory"})
 AMOUNT_ROLES = frozenset({"amount", "delivery", "row_total"})
 ROLES = RECORD_ROLES | FUNDING_ROLES | PLACE_ROLES | AMOUNT_ROLES | {"indicators"}

@@ -1,0 +1,214 @@
+"""What a published header means: the fields of the standards, and the words French bodies use instead.
+
+A header is read by its words alone, whatever their case, accents, order or glue (« nomBeneficiaire »,
+« NOM_BENEFICIAIRE », « Nom du bénéficiaire »). What its words do not settle is left unsettled.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+
+from ess_analysis import french
+
+SCDL_FIELDS = (
+    "nomAttribuant", "idAttribuant", "dateConvention", "referenceDecision", "nomBeneficiaire",
+    "idBeneficiaire", "rnaBeneficiaire", "objet", "montant", "nature", "conditionsVersement",
+    "datesPeriodeVersement", "idRAE", "notificationUE", "pourcentageSubvention", "dispositifAide",
+)  # fmt: skip
+_JOINED = {field.lower(): field for field in SCDL_FIELDS}
+# The long labels under which spreadsheets and portals write the same fields, by what must be in them.
+_SCDL_WORDS = (
+    ("idAttribuant", r"\b(identification|identifiant|id|siret|siren)\b.*\b(attribu\w*|financeur)\b|\battribuant (id|siret)\b"),
+    ("nomAttribuant", r"\b(nom|denomination)\b.*\battribu\w+\b|\battribuant( nom)?$|^attribuant\b"),
+    ("rnaBeneficiaire", r"\brna\b"),
+    ("idBeneficiaire", r"\b(identification|identifiant|id|siret|siren)\b.*\bbeneficiaires?\b|\bbeneficiaire (id|siret|siren)\b|^(n|no|num|numero|code)?( de)? ?(siret|siren)\b"),
+    ("nomBeneficiaire", r"\b(nom|denomination|raison sociale)\b.*\bbeneficiaires?\b|\bbeneficiaire (nom|name)\b|^beneficiaires?$"),
+    ("dateConvention", r"\bdate\b.*\bconvention\b|\bconvention date\b"),
+    ("referenceDecision", r"\breference\b.*\b(decision|deliberation)\b|\bdecision ref\b"),
+    ("conditionsVersement", r"\bconditions?\b.*\bversements?\b"),
+    ("datesPeriodeVersement", r"\bdates?\b.*\bversements?\b|\bdate\b.*\bperiode\b"),
+    ("idRAE", r"\brae\b|\breferencement\b.*\baides\b"),
+    ("notificationUE", r"\bnotif\w*\b.*\b(ue|europeenne)\b|\baide d etat\b"),
+    ("pourcentageSubvention", r"\b(pourcentage|pct)\b|^(%|du mt|mt)|\bsubvention pourcentage\b|^du montant"),
+    ("nature", r"^nature( de)?( la| l)?( subvention| aide)?$|\bsubvention nature\b"),
+    ("objet", r"\bobjets?\b"),
+    ("dispositifAide", r"\bdispositif\b"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a header means: a role of the source sheet, whether it is sure, and why a column is left out."""
+
+    role: str = ""  # "" when the column is not read
+    stage: str = ""
+    kind: str = ""
+    year: int | None = None
+    unit: float = 1.0
+    currency: str = ""
+    section: str = ""  # words that tell two amount columns of the same table apart
+    field: str = ""  # field of the SCDL standard
+    why: str = "sans emploi ici"
+    sure: bool = True
+
+
+@cache
+def words(header: str) -> str:
+    """The words of a header, bare: « nomBeneficiaire » → « nom beneficiaire »."""
+    text = re.sub(r"(?<=[a-zà-ÿ])(?=[A-Z])", " ", french.nfc(header))
+    text = text.replace("k€", " keur ").replace("K€", " keur ").replace("M€", " meur ").replace("€", " eur ")
+    text = text.replace("£", " gbp ").replace("$", " usd ")
+    bare = re.sub(r"[^a-z0-9%]+", " ", french.strip_accents(text).lower())
+    return re.sub(r"\s+", " ", bare).strip()
+
+
+_MONEY = {"montant", "montants", "subvention", "subventions", "aide", "aides", "amount", "somme", "sommes", "credits",
+          "financement", "financements", "financement", "versement", "versements", "mt", "pret", "prets", "garantie",
+          "garanties", "cautionnement", "dotation", "attribution", "attributions", "participation", "participations"}  # fmt: skip
+_FILLER = {"de", "du", "des", "la", "le", "les", "l", "d", "a", "au", "aux", "en", "et", "eur", "euro", "euros", "total",
+           "totale", "totaux", "global", "globale", "annuel", "annuelle", "ttc", "association", "associations", "beneficiaire",
+           "beneficiaires", "pour", "par", "exercice", "annee", "an", "n", "gbp", "usd", "chf", "keur", "meur", "organisme",
+           "ville", "commune", "departement", "region", "metropole", "conseil", "municipal", "cm", "cp", "tiers", "sur",
+           "numeraire", "publique", "public", "publiques", "publics", "detail", "of", "the", "grant", "grants", "award", "in",
+           "1", "2", "3", "4", "5", "subvention", "subventions", "direct", "directe", "directes", "detr", "dsil", "etat",
+           "caution", "cautions", "emprunt", "emprunts", "garantis", "garanti", "accordees"}  # fmt: skip
+_STAGES = {
+    "awarded": r"\b(attribu\w*|accord\w*|vote\w*|octroy\w*|engage\w*|notifi\w*|award\w*|alloue\w*|decide\w*|concede\w*|octroi)\b",
+    "paid": r"\b(vers\w*|mandat\w*|pay\w*|paid|disburs\w*|liquid\w*|regl\w*|realise\w*)\b",
+    "planned": r"\b(previsionnel\w*|prevu\w*|propos\w*|planned|bp)\b",
+}
+_SECTIONS = r"\b(fonctionnement|investissement|equipement|exceptionnel\w*|projets?|action\w*|charges?|capital|revenue)\b"
+_NOT_FUNDING = (
+    (r"\b(demand\w*|sollicit\w*|request\w*|applied)\b", "montant demandé, ce n'est pas un financement"),
+    (r"\b(cout|couts|cost|budget\w*|depense\w*|assiette|eligible\w*|subventionnable\w*|travaux|operation)\b",
+     "coût ou budget du projet, ce n'est pas un financement"),
+    (r"\b(taux|pourcentage|pct|rate|ratio|levier|part)\b|%", "proportion"),
+    (r"\b(reste|solde|ecart|difference|cumul|moyenne|plafond|minimum|maximum|evolution|rappel|precedent\w*)\b",
+     "montant dérivé d'un autre"),
+    (r"\b(nombre|nb|number|effectif\w*|population|pop\d*|lat\w*|long\w*|surface)\b", "dénombrement ou mesure"),
+)  # fmt: skip
+_IN_KIND = r"\b(en nature|avantages? en nature|in kind|prestations? en nature|valorisation\w*|mises? a disposition)\b"
+
+
+def meaning(header: str) -> Meaning:
+    """What `header` means, by its words; `sure` is false where they could mean an amount or something else."""
+    said = words(header)
+    scdl = _scdl(said)
+    if amount := _amount(said):
+        return amount if scdl is None or scdl.field not in {"montant"} else _with_field(amount)
+    return scdl or _other(said)
+
+
+def _with_field(amount: Meaning) -> Meaning:
+    from dataclasses import replace
+
+    return replace(amount, field="montant")
+
+
+_SCDL_MEANINGS = {
+    "nomAttribuant": Meaning("funder"),
+    "idAttribuant": Meaning("funder_id"),
+    "dateConvention": Meaning("date"),
+    "referenceDecision": Meaning(why="référence de la décision"),
+    "nomBeneficiaire": Meaning("recipient"),
+    "idBeneficiaire": Meaning("recipient_id"),
+    "rnaBeneficiaire": Meaning("recipient_id"),
+    "objet": Meaning("title"),
+    "montant": Meaning("amount"),
+    "nature": Meaning("kind"),
+    "conditionsVersement": Meaning(why="conditions de versement"),
+    "datesPeriodeVersement": Meaning(why="dates de versement"),
+    "idRAE": Meaning(why="référence d'aide"),
+    "notificationUE": Meaning(why="aide notifiée"),
+    "pourcentageSubvention": Meaning(why="part du bénéficiaire dans une subvention partagée"),
+    "dispositifAide": Meaning("programme"),
+}
+
+
+def _scdl(said: str) -> Meaning | None:
+    from dataclasses import replace
+
+    field = _JOINED.get(said.replace(" ", ""))
+    if field is None:
+        field = next((name for name, pattern in _SCDL_WORDS if re.search(pattern, said)), None)
+    return replace(_SCDL_MEANINGS[field], field=field) if field else None
+
+
+def _amount(said: str) -> Meaning | None:
+    """The amount that a header announces, or the reason why it is none; None when it speaks of no money."""
+    tokens = set(said.split())
+    if not tokens & _MONEY and not re.search(_IN_KIND, said):
+        return None
+    if re.match(r"(numero|n|no|id|identifiant|code|type|nature|objet|date|dates|annee|libelle|nom|name|reference|conditions?|"
+                r"section|chapitre|article|titre|title|intitule|detail des avantages|programme|dispositif|categorie|domaine|"
+                r"statut|etat|description|url|motif|beneficiaires?|lien|observations?|commentaires?|thematique)\b", said):  # fmt: skip
+        return None
+    for pattern, why in _NOT_FUNDING:
+        if re.search(pattern, said):
+            return Meaning(why=why)
+    if re.search(_IN_KIND, said):
+        words_only = not re.search(r"\b(montant|estimation|valorisation|valeur|amount)\b", said)
+        return Meaning(
+            "" if words_only else "amount", kind="in_kind", why="avantages en nature, sans montant"
+        )
+    kind = ""
+    if re.search(r"\b(prets?|loans?|avances? remboursables?)\b", said):
+        kind = "loan"
+    elif re.search(r"\b(garanti\w*|caution\w*|guarantee\w*)\b", said):
+        kind = "guarantee"
+    stages = [stage for stage, pattern in _STAGES.items() if re.search(pattern, said)]
+    years = re.findall(r"\b(?:19|20)\d\d\b", said)
+    sections = " ".join(sorted(set(re.findall(_SECTIONS, said))))
+    rest = re.sub(_SECTIONS, " ", said)
+    for pattern in _STAGES.values():
+        rest = re.sub(pattern, " ", rest)
+    rest = re.sub(r"\b(?:19|20)\d\d\b", " ", rest)
+    sure = set(rest.split()) <= _MONEY | _FILLER and len(stages) < 2 and len(set(years)) < 2
+    unit = 1000.0 if "keur" in tokens or "milliers" in tokens else 1_000_000.0 if "meur" in tokens else 1.0
+    currency = next(
+        (code for word, code in (("gbp", "GBP"), ("usd", "USD"), ("chf", "CHF")) if word in tokens), ""
+    )
+    return Meaning(
+        "amount",
+        stage=stages[0] if len(stages) == 1 else "",
+        kind=kind,
+        year=int(years[0]) if len(set(years)) == 1 else None,
+        unit=unit,
+        currency=currency,
+        section=sections,
+        field="montant" if said.replace(" ", "") == "montant" else "",
+        sure=sure or bool(kind),
+    )
+
+
+_OTHERS = (
+    ("funder_id", r"^funding org\w*( \d+)? (identifier|id)$"),
+    ("funder", r"^funding org\w* name$|^(financeur|collectivite|nom collectivite|administration|service attribuant)$"),
+    ("recipient_id", r"^recipient org\w* (identifier|id)$|\b(siret|siren)\b"),
+    ("recipient", r"^recipient (org\w*|ind) name$|^(nom )?(de )?(l )?(association|organisme|structure|tiers|recipient)s?( nom| name)?$|"
+                  r"^(nom|denomination)( de| du| des)?( l| la)? ?(association|organisme|structure|tiers)\b|^raison sociale\b|"
+                  r"^nom beneficiaire principal$|\bbeneficiaires?\b(?!.*\b(adresse|code|commune|ville|type|statut|categorie|departement|forme)\b)"),
+    ("title", r"^(objets?|intitule\w*|libelle|title|titre|description|descriptif|nom du projet|projet|action)\b"),
+    ("programme", r"^(grant programme title|programme name|programme|dispositif|nom demarche ds)$"),
+    ("year", r"^(annee|exercice|millesime|year|an)( budgetaire| de la subvention| d attribution)?$"),
+    ("date", r"^(award date|date (de |d )?(attribution|decision|vote|deliberation|la decision|convention|versement|signature)\w*)$"),
+    ("currency", r"^(currency|devise|monnaie)$"),
+    ("axis", r"^(axe|thematique|domaine|secteur|theme|politique|categorie|catgeorie)s?$"),
+    ("places", r"^(nom )?(de la )?commune( beneficiaire)?$|^nom commune$"),
+)  # fmt: skip
+
+
+def _other(said: str) -> Meaning:
+    """The other facts a line may state."""
+    for role, pattern in _OTHERS:
+        if re.search(pattern, said):
+            return Meaning(role)
+    return Meaning()
+
+
+def recognised(header: str) -> bool:
+    """Whether the header is one that tables of funding carry."""
+    known = meaning(header)
+    return bool(known.role or known.field) or known.why != Meaning().why

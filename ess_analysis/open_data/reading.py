@@ -1,0 +1,176 @@
+"""`ess read` and `ess_analysis.read`: a published file → tidy tables, what was understood, findings."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ess_analysis import schema, terminal
+from ess_analysis.errors import DataError
+from ess_analysis.grids import Grid, read_grids
+from ess_analysis.load import Tables, load_grid, read_file
+from ess_analysis.open_data.understanding import Understood, understand
+from ess_analysis.sources import SourceSheet, read_source_sheet, sha256
+
+FINE, BLOCKED, REFUSED = 0, 1, 2
+
+
+def read(path: str | Path, *, sheet: str | None = None, source: str | Path | None = None) -> Tables:
+    """The tidy tables of one published file: .csv .tsv .xlsx .xls .ods .json, or a .zip of one.
+
+    Without `source` (a source sheet), the file is read only if it leaves no doubt: what was understood is in
+    `Tables.sources[0]`, what is doubtful in `findings`. Amounts are in the currency of the source sheet.
+    Raises DataError, with what is missing, on a file that cannot be read with certainty.
+    """
+    return _read(Path(path), sheet, Path(source) if source else None)[0]
+
+
+def _read(path: Path, sheet: str | None, source: Path | None) -> tuple[Tables, Understood | None]:
+    if not path.is_file():
+        raise DataError(f"Fichier absent : {path}.", seen=[path.resolve()], todo="vérifiez le chemin.")
+    if source:
+        return _read_with(path, read_source_sheet(source), sheet), None
+    understood = understand(path, read_grids(path), sheet)
+    if understood.missing:
+        raise DataError(
+            f"Ce fichier ne se lit pas avec certitude : {path.name}.",
+            seen=understood.missing,
+            todo="dites-le dans une fiche source : « ess read FICHIER --draft » la prépare, « --source FICHE » la lit.",
+        )
+    tables = load_grid(
+        understood.grid, understood.sheet.tables[0], understood.sheet, _source(path, understood.grid)
+    )
+    return replace(
+        tables, sources=(understood.sheet,), findings=_findings(tables, understood), data=path.parent
+    ), understood
+
+
+def _source(path: Path, grid: Grid) -> str:
+    return f"{path.name}/{grid.member}" if grid.member else path.name
+
+
+def _read_with(path: Path, sheet: SourceSheet, name: str | None) -> Tables:
+    """The tables of a file as a source sheet says; the sheet may have been written beside another copy of it."""
+    found = sha256(path)
+    if sheet.sealed and found != sheet.sha256:
+        raise DataError(
+            f"La fiche source a été écrite pour un autre fichier : {path.name}.",
+            seen=[f"attendu {sheet.sha256}", f"trouvé {found}"],
+            todo=f"relisez le fichier, puis mettez sha256 à jour dans {sheet.toml}.",
+        )
+    kept = [table for table in sheet.tables if name is None or table.sheet == name]
+    if not kept:
+        raise DataError(
+            f"Aucune table à lire : {sheet.toml}.",
+            seen=[table.sheet for table in sheet.tables] or ["aucune [[table]]"],
+            todo="ajoutez une [[table]] à la fiche source, ou changez --sheet.",
+        )
+    declared = replace(sheet, path=path, tables=tuple(kept), sha256=found)
+    return replace(read_file(declared, path.parent, []), sources=(declared,), data=path.parent)
+
+
+def _findings(tables: Tables, understood: Understood) -> pd.DataFrame:
+    """What reading found: an amount that cannot be read is blocking, since no one said it may be left out."""
+    told = tables.findings
+    told = told.assign(
+        severity=told["severity"].mask(told["code"].isin(["READ-AMOUNT", "READ-NEGATIVE"]), "blocking")
+    )
+    notes = [
+        {"code": one.code, "severity": one.severity, "message": one.message, "cell": one.cell, "stated": one.stated,
+         "source": _source(understood.sheet.path, understood.grid), "sheet": understood.grid.sheet}
+        for one in understood.notes
+    ]  # fmt: skip
+    more = schema.conform(pd.DataFrame(notes), "findings") if notes else schema.empty("findings")
+    return pd.concat([more, told], ignore_index=True) if len(more) or len(told) else schema.empty("findings")
+
+
+# --- The command ---------------------------------------------------------------------------------
+
+
+def command(options: argparse.Namespace) -> int:
+    """The exit code of `ess read`: 0 fine, 1 a blocking finding, 2 a file refused."""
+    code, summaries, frames = FINE, [], []
+    for path in options.files:
+        try:
+            tables, understood = _read(path, options.sheet, options.source)
+        except DataError as error:
+            print(error, file=sys.stderr)
+            code = REFUSED
+            continue
+        if (tables.findings["severity"] == "blocking").any():
+            code = max(code, BLOCKED)
+        summaries.append(summary(path, tables, understood))
+        frames.append(tables.funding)
+        if not options.summary:
+            _say(tables)
+    if options.summary and (summaries or options.format == "json"):
+        print(
+            json.dumps(summaries, ensure_ascii=False, indent=2)
+            if options.format == "json"
+            else _told(summaries, options.format)
+        )
+    elif frames:
+        print(terminal.rendered(pd.concat(frames, ignore_index=True), options.format))
+    return code
+
+
+def _say(tables: Tables) -> None:
+    for row in tables.findings[["severity", "message", "cell"]].itertuples():
+        print(f"{schema.SEVERITY_LABELS[row.severity]} · {row.message}", file=sys.stderr)
+
+
+def summary(path: Path, tables: Tables, understood: Understood | None) -> dict[str, Any]:
+    """What was read of one file: `rows` and `amount_eur` are the cash amounts, in `currency`.
+
+    `amount_eur` is null where the file mixes stages: `by_stage` gives each.
+    """
+    source, funding = tables.sources[0], tables.funding.dropna(subset="amount_eur")
+    cash = funding[funding["kind"].eq("cash")]
+    stages = cash["stage"].fillna("").nunique()
+    return {
+        "file": str(path),
+        "rows": len(cash),
+        "amount_eur": _sum(cash) if stages < 2 else None,
+        "currency": source.currency,
+        "by_kind": _by(funding, "kind"),
+        "by_stage": _by(cash, "stage"),
+        "by_year": _by(cash, "year"),
+        "standard": understood.standard if understood else "",
+        "encoding": source.encoding,
+        "delimiter": source.delimiter,
+        "sheet": source.tables[0].sheet,
+        "header_row": source.tables[0].header[1],
+        "findings": terminal.records(tables.findings),
+    }
+
+
+def _sum(funding: pd.DataFrame) -> float:
+    """The exact sum, to the cent."""
+    from decimal import Decimal
+
+    return float(round(sum(map(Decimal, funding["amount_eur"].map(repr)), Decimal(0)), 2))
+
+
+def _by(funding: pd.DataFrame, column: str) -> dict[str, float]:
+    keys = (
+        funding[column]
+        .astype("object")
+        .where(funding[column].notna(), schema.MISSING_LABELS.get(column, schema.MISSING_LABEL))
+    )
+    return {str(key): _sum(rows) for key, rows in funding.groupby(keys.astype("str"))}
+
+
+def _told(summaries: list[dict[str, Any]], how: str) -> str:
+    frame = pd.DataFrame(
+        [
+            {key: value for key, value in one.items() if not isinstance(value, (dict, list))}
+            for one in summaries
+        ]
+    )
+    return terminal.rendered(frame, how)
