@@ -3,24 +3,28 @@
 A report is run by papermill with the engine `ess`, exported, written aside and moved into place: it appears
 whole or not at all, and one that fails keeps its last good version. A lock on the output folder keeps two
 batches apart; the manifest is written after each report, so that a batch cut short goes on where it stopped.
+Importing this module loads nothing heavy: a batch with nothing to do is instant.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import os
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ess_analysis import french
 from ess_analysis.errors import DataError
 from ess_analysis.reports import plan
-from ess_analysis.reports.plan import DataFiles, Due, Report
+from ess_analysis.reports.plan import DataFiles, Due, Now, Report
 
 DEFAULT_TIMEOUT = 600.0  # seconds for one report
 DEFAULT_MEMORY = 4096  # megabytes a report may take beyond the preloaded process
@@ -34,7 +38,8 @@ class Task:
     data: Path
     timeout: float = DEFAULT_TIMEOUT
     memory: int = DEFAULT_MEMORY
-    version: str = ""
+    library: str = ""  # the library's digest
+    digests: Mapping[str, str] = field(default_factory=dict)  # of the data files, by name in the folder
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,7 @@ class Summary:
 
 def command(options: argparse.Namespace) -> int:
     """The exit code of `ess report`: 0, or 1 when a report failed."""
+    _check_limits(options)
     settings = _settings(options.set)
     if options.scenario:
         from ess_analysis.scenarios import frozen_parameters
@@ -75,8 +81,7 @@ def command(options: argparse.Namespace) -> int:
         "only": options.only or (),
     }
     if options.dry_run:
-        for one in planned(options.data, options.notebooks, options.out, force=options.force, **asked):
-            print(f"{one.why or 'à jour'} : {one.report.file}")
+        print(told_plan(planned(options.data, options.notebooks, options.out, force=options.force, **asked)))
         return 0
     summary = render(
         options.data,
@@ -99,19 +104,38 @@ def command(options: argparse.Namespace) -> int:
     return 130 if summary.interrupted else 1 if summary.failed else 0
 
 
+def told_plan(todo: Sequence[Due]) -> str:
+    """What a batch would do and why, in French."""
+    changed = [one for one in todo if one.why]
+    lines = [f"  {one.report.file} : {one.why}" for one in changed]
+    counts = (
+        f"{len(changed)} {french.plural(len(changed), 'rapport')} à rendre, {len(todo) - len(changed)} à jour"
+    )
+    return "\n".join([f"{counts}{' :' if lines else '.'}", *lines])
+
+
 def told(summary: Summary, out: Path) -> str:
     """The end of a batch, in French."""
+    rendered, unchanged = len(summary.rendered), len(summary.unchanged)
     counts = [
-        f"{len(summary.rendered)} rendu(s)",
-        f"{len(summary.unchanged)} inchangé(s)",
+        f"{rendered} {french.plural(rendered, 'rapport rendu')}",
+        f"{unchanged} {french.plural(unchanged, 'inchangé')}",
         f"{len(summary.failed)} en échec",
     ]
-    lines = [f"Rapports : {', '.join(counts)}, en {summary.seconds:.1f} s.".replace(".", ",", 1)]
+    lines = [f"{', '.join(counts)}, en {french.number(summary.seconds, 1)}{french.SOLID}s."]
     lines += [f"  ÉCHEC {report.file} : {why}" for report, why in summary.failed]
     if summary.interrupted:
         lines.append("Interrompu : le prochain « ess report » rendra ce qui manque.")
     lines.append(f"Ouvrir {out / 'index.html'}")
     return "\n".join(lines)
+
+
+def _check_limits(options: argparse.Namespace) -> None:
+    """Raises DataError when a number given to the command makes no sense."""
+    for name in ("jobs", "timeout", "memory"):
+        value = getattr(options, name)
+        if value is not None and not value > 0:
+            raise DataError(f"--{name} attend un nombre positif.", seen=[value], todo="corrigez la commande.")
 
 
 def _settings(given: Sequence[str]) -> dict[str, Any]:
@@ -135,20 +159,32 @@ def _value(text: str) -> Any:
 
 
 def planned(data: Path, notebooks: Path, out: Path, *, force: bool = False, **asked: Any) -> list[Due]:
-    """The reports asked for and why each must be rendered; nothing is run."""
+    """The reports asked for and why each must be rendered (empty: up to date); nothing is run.
+
+    `asked` narrows the plan: names, years, settings, only (see `plan.reports`).
+    """
     manifest = plan.read_manifest(out)
-    files = DataFiles(data, manifest.get("files"))
-    values = _values(data, files, manifest)
-    library = plan.library_digest()
-    wanted = plan.reports(plan.families(notebooks), values, data=data, **asked)
-    return [Due(one, "demandé" if force else plan.due(one, manifest, files, out, library)) for one in wanted]
+    now = Now(DataFiles(data, manifest.get("files")))
+    values = _values(data, now.files, manifest)
+    return _due(_wanted(data, notebooks, values, asked), manifest, now, out, force=force)
+
+
+def _wanted(
+    data: Path, notebooks: Path, values: Mapping[str, Sequence[Any]], asked: Mapping[str, Any]
+) -> list[Report]:
+    return plan.reports(plan.families(notebooks), values, data=data, **asked)
+
+
+def _due(
+    wanted: Sequence[Report], manifest: Mapping[str, Any], now: Now, out: Path, *, force: bool
+) -> list[Due]:
+    return [Due(one, "demandé (--force)" if force else plan.due(one, manifest, now, out)) for one in wanted]
 
 
 def _values(data: Path, files: DataFiles, manifest: Mapping[str, Any]) -> dict[str, list[Any]]:
     """All the years, territories and funders of the data; kept in the manifest, since reading is slow."""
     known = manifest.get("values", {})
-    mark = files.digest()
-    if known.get("data") == mark:
+    if known.get("data") == files.digest():
         return dict(known["values"])
     from ess_analysis.load import domains, load
 
@@ -170,38 +206,33 @@ def render(
 ) -> Summary:
     """What the batch did: every report asked for is up to date in `out`, or told as failed.
 
-    `asked` narrows the plan: names, years, settings, only (see `plan.reports`).
+    `asked` narrows the plan: names, years, settings, only (see `plan.reports`). Raises DataError, before
+    anything is run, when what is asked does not exist.
     """
     start = time.perf_counter()
     summary = Summary()
     with _alone(out):
         manifest = plan.read_manifest(out)
-        files = DataFiles(data, manifest.get("files"))
-        values = _values(data, files, manifest)
-        library = plan.library_digest()
-        wanted = plan.reports(plan.families(notebooks), values, data=data, **asked)
-        todo = []
-        for report in wanted:
-            if force or plan.due(report, manifest, files, out, library):
-                todo.append(report)
-            else:
-                summary.unchanged.append(report)
-        if todo:
-            manifest |= {
-                "files": {"stats": files.stats},
-                "values": {"data": files.digest(), "values": values},
-            }
-            tasks = [Task(report, data, timeout, memory, library[:12]) for report in todo]
-            keep = _keeper(manifest, files, library, out, summary)
+        now = Now(DataFiles(data, manifest.get("files")))
+        values = _values(data, now.files, manifest)
+        plan_of_day = _due(_wanted(data, notebooks, values, asked), manifest, now, out, force=force)
+        summary.unchanged = [one.report for one in plan_of_day if not one.why]
+        tasks = [
+            Task(one.report, data, timeout, memory, now.library, now.files.digests)
+            for one in plan_of_day
+            if one.why
+        ]
+        if tasks:
+            manifest["files"] = {"stats": now.files.stats}
+            manifest["values"] = {"data": now.files.digest(), "values": values}
+            keep = _keeper(manifest, now, out, summary)
             _run(tasks, keep, jobs=jobs, cluster=cluster, quiet=quiet, summary=summary)
-            _index(out)
+        _refresh_index(out, manifest, now)
     summary.seconds = time.perf_counter() - start
     return summary
 
 
-def _keeper(
-    manifest: dict[str, Any], files: DataFiles, library: str, out: Path, summary: Summary
-) -> Callable[[Outcome], None]:
+def _keeper(manifest: dict[str, Any], now: Now, out: Path, summary: Summary) -> Callable[[Outcome], None]:
     """What is done with each outcome, in the order they come: file, manifest, summary."""
     from ess_analysis.reports.exporter import write_whole
 
@@ -220,7 +251,7 @@ def _keeper(
             summary.rendered.append(report)
             known[report.key] = {
                 **entry,
-                **plan.marks(report, outcome.reads, files, library),
+                **plan.marks(report, outcome.reads, now),
                 "status": "rendered",
                 "title": outcome.title,
                 "key_sentence": outcome.key_sentence,
@@ -240,28 +271,43 @@ def _run(
     quiet: bool,
     summary: Summary,
 ) -> None:
+    """Nothing; every outcome was kept, or the batch was interrupted. One bar, with what is running."""
     from tqdm import tqdm
 
+    running: dict[str, None] = {}
+    lock = threading.Lock()
+
     with tqdm(total=len(tasks), desc="Rapports", unit="rapport", disable=quiet or None, leave=False) as bar:
+
+        def show(file: str, *, ended: bool = False) -> None:
+            with lock:
+                running.pop(file, None) if ended else running.setdefault(file)
+                bar.set_postfix_str(", ".join(name.removesuffix(".html") for name in running))
+
         try:
-            for outcome in _outcomes(tasks, jobs or os.cpu_count() or 1, cluster):
-                keep(outcome)
-                bar.set_postfix_str(outcome.report.file)
-                bar.update()
+            with closing(_outcomes(tasks, jobs or os.cpu_count() or 1, cluster, show)) as outcomes:
+                for outcome in outcomes:
+                    keep(outcome)
+                    bar.update()
+                    show(outcome.report.file, ended=True)
         except KeyboardInterrupt:
             summary.interrupted = True
 
 
-def _outcomes(tasks: Sequence[Task], jobs: int, cluster: str | None) -> Iterator[Outcome]:
+def _outcomes(
+    tasks: Sequence[Task], jobs: int, cluster: str | None, started: Callable[[str], None]
+) -> Generator[Outcome]:
     """The outcomes as they come, from this machine or from a cluster."""
     if cluster:
         from ess_analysis.reports.cluster import outcomes
 
-        yield from outcomes(tasks, cluster)
+        with closing(outcomes(tasks, cluster)) as found:
+            yield from found
         return
     from ess_analysis.reports.running import outcomes as here
 
-    yield from here(tasks, min(jobs, len(tasks)))
+    with closing(here(tasks, min(jobs, len(tasks)), started)) as found:
+        yield from found
 
 
 @contextmanager
@@ -282,6 +328,14 @@ def _alone(out: Path) -> Iterator[None]:
         for left in [*out.glob(".*.part"), *(out / plan.STATE).glob(".*.part")]:
             left.unlink(missing_ok=True)
         yield
+
+
+def _refresh_index(out: Path, manifest: dict[str, Any], now: Now) -> None:
+    """The index page, when it is not that of the manifest (a batch can be killed before it writes it)."""
+    mark = hashlib.sha256(json.dumps([manifest.get("reports"), now.library], sort_keys=True).encode())
+    if manifest.get("index") != mark.hexdigest() or not (out / "index.html").is_file():
+        _index(out)
+        plan.write_manifest(out, manifest | {"index": mark.hexdigest()})
 
 
 def _index(out: Path) -> None:

@@ -7,16 +7,20 @@ stock one. Only two things differ: the kernel starts by a fork (a few millisecon
 interpreter (a second or two), and it is killed at the end instead of being asked politely. Where fork does
 not exist, or for a kernel in another language, papermill's default engine runs, and this is said once.
 
-What it leans on: `LocalProvisioner.launch_kernel` (jupyter_client), `NotebookClient.km` and
-`shutdown_kernel` (nbclient), `ipykernel.kernelapp.launch_new_instance`.
+What it leans on, beyond what is documented: `LocalProvisioner.launch_kernel` and `.kill`,
+`KernelManager.provisioner` and `.transport` (jupyter_client); `NotebookClient.create_kernel_manager` and
+`.async_start_new_kernel_client` (nbclient); `ipykernel.kernelapp.launch_new_instance`; the arguments of
+papermill's `NBClientEngine.execute_managed_notebook`. tests/test_engine.py holds each of them.
 """
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import json
 import logging
 import os
+import queue
 import signal
 import subprocess
 import sys
@@ -25,19 +29,30 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from jupyter_client.asynchronous import AsyncKernelClient
 from jupyter_client.kernelspec import NATIVE_KERNEL_NAME, KernelSpecManager, NoSuchKernel
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning import LocalProvisioner
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from nbclient.util import run_sync
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, NotebookExecutionManager
 from papermill.utils import merge_kwargs, remove_args
 
+from ess_analysis.reports.zygote import ONE_THREAD
+
 logger = logging.getLogger("ess_analysis")
 
-START_SECONDS = 30
+START_SECONDS = 30.0  # a kernel that has not answered by then is killed: papermill's own engine serves
+END_SECONDS = 2.0  # what a kernel gets to write out its files once the last cell has run
+
+
+class NotStarted(OSError):
+    """A forked kernel that did not answer in time, before any cell ran."""
 
 
 class Child:
@@ -65,12 +80,13 @@ class Child:
         self._ended.set()
 
     def send_signal(self, number: int) -> None:
-        """The signal, sent if it still runs."""
+        """The signal, sent to it and to the processes it started, if it still runs."""
         if not self._ended.is_set():
-            os.kill(self.pid, number)
+            with suppress(ProcessLookupError):
+                os.killpg(self.pid, number)
 
     def kill(self) -> None:
-        """Killed at once."""
+        """Killed at once, with the processes it started."""
         self.send_signal(signal.SIGKILL)
 
     def terminate(self) -> None:
@@ -86,6 +102,7 @@ class Zygote:
             [sys.executable, "-Xfrozen_modules=off", "-m", "ess_analysis.reports.zygote"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            env={**os.environ, **dict.fromkeys(ONE_THREAD, "1")},
         )
         self._births: dict[str, threading.Event] = {}
         self._pids: dict[str, int] = {}
@@ -96,15 +113,18 @@ class Zygote:
         atexit.register(self.close)
 
     def fork(self, **request: Any) -> Child:
-        """A new kernel process. Raises OSError when the zygote is gone or does not answer in time."""
+        """A new kernel process. Raises NotStarted when the zygote is gone or does not answer in time."""
         name, born = uuid.uuid4().hex, threading.Event()
         self._births[name] = born
         assert self._process.stdin
-        with self._lock:
-            self._process.stdin.write(json.dumps({"id": name, **request}).encode() + b"\n")
-            self._process.stdin.flush()
+        try:
+            with self._lock:
+                self._process.stdin.write(json.dumps({"id": name, **request}).encode() + b"\n")
+                self._process.stdin.flush()
+        except OSError as error:
+            raise NotStarted("the preloaded process is gone") from error
         if not born.wait(START_SECONDS) or name not in self._pids:
-            raise OSError("the preloaded process does not answer")
+            raise NotStarted("the preloaded process does not answer")
         with self._lock:
             pid = self._pids.pop(name)
             child = self._children[pid] = Child(pid, threading.Event())
@@ -120,13 +140,10 @@ class Zygote:
     def close(self) -> None:
         """Ends the zygote, and with it the kernels left."""
         for child in list(self._children.values()):
-            if child.poll() is None:
-                try:
-                    os.kill(child.pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    continue
+            child.kill()
         if self.alive and self._process.stdin:
-            self._process.stdin.close()
+            with suppress(OSError):
+                self._process.stdin.close()
 
     def _listen(self) -> None:
         assert self._process.stdout
@@ -135,35 +152,52 @@ class Zygote:
             if "id" in told:
                 self._pids[told["id"]] = told["pid"]
                 self._births.pop(told["id"]).set()
-            elif "status" in told:
+            else:
                 with self._lock:
                     child = self._children.pop(told["pid"], None)
                     if child is None:
                         self._early_deaths[told["pid"]] = told["status"]
                     else:
                         child.end(told["status"])
-        for born in self._births.values():
+        with self._lock:  # the zygote is gone: its kernels die with it, nobody will tell
+            for child in self._children.values():
+                child.end(-signal.SIGKILL)
+        for born in list(self._births.values()):
             born.set()
 
 
 _zygote: Zygote | None = None
 _zygote_lock = threading.Lock()
+_stopping = threading.Event()
 
 
 def zygote() -> Zygote:
-    """The one zygote of this process, started when first needed."""
+    """The one zygote of this process, started when first needed. Raises NotStarted once stopped."""
     global _zygote
     with _zygote_lock:
+        if _stopping.is_set():
+            raise NotStarted("stopped")
         if _zygote is None or not _zygote.alive:
             _zygote = Zygote()
         return _zygote
 
 
+def stop() -> None:
+    """Ends the zygote and its kernels at once; nothing starts before `warm_up` is called again."""
+    global _zygote
+    _stopping.set()
+    with _zygote_lock:
+        if _zygote is not None:
+            _zygote.close()
+            _zygote = None
+
+
 class ForkProvisioner(LocalProvisioner):
     """A local provisioner whose kernels are forked instead of started."""
 
+    process: Any = None  # a Child once launched
     memory: int | None = None  # megabytes
-    reads: tuple[str, str] | None = None  # the file where opened data files are told, the data folder
+    reads: tuple[str, ...] | None = None  # the file where opened data files are told, the data folder
     started: Callable[[Child], None] | None = None  # called with each kernel born
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> Mapping[str, Any]:  # type: ignore[override]
@@ -179,6 +213,14 @@ class ForkProvisioner(LocalProvisioner):
         if self.started:
             self.started(self.process)
         return self.connection_info
+
+    async def kill(self, restart: bool = False) -> None:
+        """Ended as an interpreter ends (files written out), killed when that takes too long."""
+        if self.process:
+            self.process.terminate()
+            if self.process.wait(END_SECONDS) is None:
+                self.process.kill()
+                self.process.wait(END_SECONDS)
 
 
 def _launcher() -> str:
@@ -206,6 +248,53 @@ class ForkClient(PapermillNotebookClient):
             setattr(provisioner, name, value)
         manager.provisioner = provisioner
         return manager
+
+    async def async_start_new_kernel_client(self) -> AsyncKernelClient:
+        """The client of a kernel that has answered; stock nbclient waits 0.2 s more, for nothing to come.
+
+        Raises NotStarted when the kernel does not answer in time.
+        """
+        client = self.km.client()
+        end = time.monotonic() + min(START_SECONDS, self.startup_timeout)
+        try:
+            await _listening(self.km, end)
+            client.start_channels()
+            await _answered(client, end)
+        except NotStarted:
+            client.stop_channels()
+            self.km.provisioner.process.kill()
+            raise
+        client.allow_stdin = False
+        self.kc = client
+        return client
+
+    start_new_kernel_client = run_sync(async_start_new_kernel_client)
+
+
+async def _listening(manager: AsyncKernelManager, end: float) -> None:
+    """Nothing; the kernel's sockets are there: one connected too soon would try again 0.1 s later only."""
+    for port in manager.ports:
+        while not os.path.exists(f"{manager.ip}-{port}"):
+            if time.monotonic() > end or not await manager.is_alive():
+                raise NotStarted("the forked kernel does not listen")
+            await asyncio.sleep(0.002)
+
+
+async def _answered(client: AsyncKernelClient, end: float) -> None:
+    """Nothing; the kernel has replied, and told on its output channel that it is idle again."""
+    while time.monotonic() < end and await client.is_alive():
+        asked = client.kernel_info()  # again: what was told before the channel was connected is lost
+        with suppress(queue.Empty):
+            while (reply := await client.get_shell_msg(timeout=1))["parent_header"].get("msg_id") != asked:
+                continue
+            client._handle_kernel_info_reply(reply)
+            while True:
+                told = await client.get_iopub_msg(timeout=0.2)
+                if told["parent_header"].get("msg_id") == asked and told["content"] == {
+                    "execution_state": "idle"
+                }:
+                    return
+    raise NotStarted("the forked kernel does not answer")
 
 
 class ForkEngine(NBClientEngine):
@@ -244,8 +333,27 @@ class ForkEngine(NBClientEngine):
             return PapermillNotebookClient(nb_man, **_merged(kwargs, options)).execute()
         client = ForkClient(nb_man, **_merged(kwargs, {**options, "shutdown_kernel": "immediate"}))
         client.fork_options = ours
-        with tempfile.TemporaryDirectory(prefix="ess-") as client.sockets:
-            return client.execute()
+        try:
+            with tempfile.TemporaryDirectory(prefix="ess-") as client.sockets:
+                return client.execute()
+        except (CellTimeoutError, DeadKernelError) as error:
+            vars(error)["running_cell"] = _last_started(nb_man.nb)
+            raise
+        except NotStarted as error:
+            if _stopping.is_set():
+                raise
+            logger.warning("Un noyau préparé n’a pas répondu (%s) : papermill sert son moteur.", error)
+            return PapermillNotebookClient(nb_man, **_merged(kwargs, options)).execute()
+
+
+def _last_started(notebook: Any) -> tuple[int, str] | None:
+    """The last cell that began to run, by papermill's own marks: its index and its source."""
+    begun = [
+        (index, cell.source)
+        for index, cell in enumerate(notebook.cells)
+        if cell.cell_type == "code" and cell.metadata.papermill.start_time
+    ]
+    return begun[-1] if begun else None
 
 
 def _merged(kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
@@ -286,5 +394,6 @@ def _say_once(reason: str) -> None:
 def warm_up() -> float:
     """Seconds taken to have a zygote ready; kernels asked before simply wait."""
     start = time.perf_counter()
+    _stopping.clear()
     zygote()
     return time.perf_counter() - start

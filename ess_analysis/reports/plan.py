@@ -3,7 +3,8 @@
 `notebooks/reports.toml` lists the reports; an entry `over` names a parameter and the values it takes:
 « years », « territories », « funders » (all those of the data) or a list. A report is rendered again when its
 notebook, its parameters, a data file it read, the library or the template changed: content hashes, kept in
-`OUT/.ess/manifest.json`.
+`OUT/.ess/manifest.json`. What a report reads is what its kernel opened; when that cannot be known, it counts
+as reading the whole data folder.
 """
 
 from __future__ import annotations
@@ -11,12 +12,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
 import sys
 import tempfile
+import time
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
+from functools import cached_property
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -26,6 +30,7 @@ from ess_analysis.errors import DataError
 
 STATE = ".ess"
 DOMAINS = ("years", "territories", "funders")
+EVERY_FILE = "*"  # among the files read: which ones is not known, so all of them
 
 
 @dataclass(frozen=True)
@@ -101,9 +106,11 @@ def reports(
 ) -> list[Report]:
     """The reports asked for, one per combination of values; settings replace parameters.
 
-    Raises DataError, naming what exists, on an unknown report, year or value.
+    A setting narrows the reports to those whose notebook takes it, unless they are asked for by name.
+    Raises DataError, naming what exists, on an unknown report, year, parameter, value or pattern.
     """
     known = [family.name for family in listed]
+    settings = settings or {}
     names = [
         next((f.name for f in listed if name == f.notebook.stem), name) if name not in known else name
         for name in names
@@ -121,8 +128,36 @@ def reports(
         asked = [family for family in asked if "years" in family.over.values()] or asked
     if not names:
         asked = [f for f in asked if not f.skip_without or (data / f.skip_without).exists()]
-    found = [report for family in asked for report in _of(family, values, years, settings or {})]
-    return [r for r in found if not only or any(fnmatch(r.file, p) or fnmatch(r.name, p) for p in only)]
+    if settings and not names:
+        taken = {family.name: parameters_of(family.notebook) for family in asked}
+        asked = [family for family in asked if set(settings) <= set(taken[family.name])]
+        if not asked:
+            every = sorted({name for names in taken.values() for name in names})
+            raise DataError(
+                "Aucun notebook ne prend ces paramètres.",
+                seen=settings,
+                todo=f"paramètres des notebooks : {', '.join(every)}.",
+            )
+    found = _apart([report for family in asked for report in _of(family, values, years, settings)])
+    kept = [r for r in found if not only or any(fnmatch(r.file, p) or fnmatch(r.name, p) for p in only)]
+    if found and not kept:
+        raise DataError(
+            "Aucun rapport de ce nom de fichier.",
+            seen=only,
+            todo=f"fichiers : {_said(r.file for r in found)}.",
+        )
+    return kept
+
+
+def _apart(found: Sequence[Report]) -> list[Report]:
+    """The reports, two of which never share a file: « Saint-André » and « Saint André » are numbered."""
+    taken: dict[str, int] = {}
+    apart = []
+    for report in found:
+        taken[report.file] = number = taken.get(report.file, 0) + 1
+        stem = report.file.removesuffix(".html")
+        apart.append(report if number == 1 else replace(report, file=f"{stem}-{number}.html"))
+    return apart
 
 
 def _of(
@@ -150,14 +185,15 @@ def _of(
     for combination in product(*over.values()):
         chosen = dict(zip(over, combination, strict=True))
         words = [family.name, *(str(value) for value in chosen.values())]
-        words += [
-            f"{name}-{Path(value).stem if _is_file(value) else value}"
-            for name, value in settings.items()
-            if name not in over
-        ]
+        words += [f"{name}-{_word(value)}" for name, value in settings.items() if name not in over]
         yield Report(
             family.name, family.notebook, {**fixed, **chosen}, french.slug("-".join(words)) + ".html"
         )
+
+
+def _word(value: Any) -> str:
+    """How a value is said in a file name: a file by its name alone."""
+    return Path(value).stem if file_digest(value) else str(value)
 
 
 def _edge(value: Any, values: Mapping[str, Sequence[Any]]) -> Any:
@@ -216,16 +252,64 @@ def digest_of(paths: Iterable[Path], root: Path) -> str:
 
 
 def library_digest() -> str:
-    """The digest of the library's own files: code, template, style."""
+    """The digest of the library's own files: code, template, style. The same on every machine."""
     package = Path(__file__).resolve().parents[1]
     files = (p for p in package.rglob("*") if p.suffix in {".py", ".j2", ".css", ".js", ".toml"})
-    return hashlib.sha256((digest_of(files, package) + sys.version).encode()).hexdigest()
+    return digest_of(files, package)
+
+
+def environment_digest() -> str:
+    """The digest of Python's version and of the names and versions of the packages installed."""
+    folders = [folder for folder in sys.path if folder.endswith("site-packages") and os.path.isdir(folder)]
+    packages = sorted(
+        name for folder in folders for name in os.listdir(folder) if name.endswith(".dist-info")
+    )
+    return hashlib.sha256("\0".join([platform.python_version(), *packages]).encode()).hexdigest()
+
+
+def file_digest(value: Any) -> str:
+    """The digest of the file that a parameter names (a frozen scenario); empty when it names none."""
+    if not isinstance(value, str) or not os.path.isabs(value) or not os.path.isfile(value):
+        return ""
+    return hashlib.sha256(Path(value).read_bytes()).hexdigest()
+
+
+def _written(parameters: Mapping[str, Any]) -> str:
+    """The parameters as the manifest keeps them, the files they name by content."""
+    known = {name: file_digest(value) or value for name, value in parameters.items()}
+    return json.dumps(known, sort_keys=True, default=str)
+
+
+def digest_now(path: Path) -> str:
+    """The digest of a file as it is; empty when it is gone."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        return ""
+
+
+def digest_of_names(names: Iterable[str], digests: Mapping[str, str]) -> str:
+    """One digest of these files, by name; a file that is gone counts as such."""
+    pairs = "\0".join(f"{name}={digests.get(name, 'absent')}" for name in sorted(names))
+    return hashlib.sha256(pairs.encode()).hexdigest()
+
+
+def sheet_date(path: Path) -> str:
+    """The date that a source sheet gives to its file (« 2014-11 »); empty for anything else."""
+    if path.suffix != ".toml":
+        return ""
+    try:
+        return str(tomllib.loads(path.read_text(encoding="utf-8")).get("file", {}).get("date", ""))
+    except (OSError, ValueError, AttributeError):
+        return ""
 
 
 class DataFiles:
     """The digest of each file of the data folder; a large file is hashed again only when its stat changed."""
 
     SMALL = 2**20
+    FRESH = 2 * 10**9  # a file changed less than 2 s ago, or later than now, may change again unseen
 
     def __init__(self, folder: Path, known: Mapping[str, Any] | None = None) -> None:
         self.folder = folder
@@ -250,76 +334,85 @@ class DataFiles:
         known = self.stats.get(name)
         if stat.st_size > self.SMALL and known and known[:4] == mark:
             return str(known[4])
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        self.stats[name] = [*mark, found]
+        found = digest_now(path)
+        self.stats.pop(name, None)
+        if stat.st_size > self.SMALL and time.time_ns() - max(mark[1], mark[2]) > self.FRESH:
+            self.stats[name] = [*mark, found]
         return found
 
-    def digest(self, names: Iterable[str] | None = None) -> str:
+    def digest(self, names: Iterable[str] = (EVERY_FILE,)) -> str:
         """One digest of these files (all of them by default); a file that is gone counts as such."""
-        kept = sorted(self.digests if names is None else names)
-        pairs = "\0".join(f"{name}={self.digests.get(name, 'absent')}" for name in kept)
-        return hashlib.sha256(pairs.encode()).hexdigest()
+        return digest_of_names(self.digests if EVERY_FILE in names else names, self.digests)
 
 
-def due(report: Report, manifest: Mapping[str, Any], files: DataFiles, out: Path, library: str) -> str:
+@dataclass(frozen=True)
+class Now:
+    """What reports are made from today, hashed once for the whole plan."""
+
+    files: DataFiles
+    library: str = field(default_factory=library_digest)
+    environment: str = field(default_factory=environment_digest)
+    notebooks: dict[Path, str] = field(default_factory=dict)
+
+    def notebook(self, path: Path) -> str:
+        """The digest of a notebook."""
+        if path not in self.notebooks:
+            self.notebooks[path] = hashlib.sha256(path.read_bytes()).hexdigest()
+        return self.notebooks[path]
+
+    @cached_property
+    def names(self) -> str:
+        """The digest of the names of the data files: one that comes or goes may change any report."""
+        return hashlib.sha256("\0".join(sorted(self.files.digests)).encode()).hexdigest()
+
+
+def due(report: Report, manifest: Mapping[str, Any], now: Now, out: Path) -> str:
     """Why the report must be rendered, in French; empty when it is up to date."""
     known = manifest.get("reports", {}).get(report.key)
-    if known is None:
+    if not isinstance(known, dict):
         return "jamais rendu"
     if known.get("status") == "failed":
         return "en échec la dernière fois"
     target = out / report.file
     if not target.is_file():
         return "fichier absent"
-    if known["names"] != _names(files):
-        return "un fichier de données est apparu ou parti"
-    for part, why, now in (
-        ("library", "la bibliothèque a changé", library),
-        ("notebook", "le notebook a changé", hashlib.sha256(report.notebook.read_bytes()).hexdigest()),
-        (
-            "parameters",
-            "les paramètres ont changé",
-            _written(report.parameters),
-        ),
-        ("data", "les données lues ont changé", files.digest(known["reads"])),
-    ):
-        if known[part] != now:
-            return why
-    if known["output"] != hashlib.sha256(target.read_bytes()).hexdigest():
-        return "le fichier rendu a été modifié"
+    try:
+        for part, why in _REASONS.items():
+            if part != "data" and known[part] != _mark(part, report, now):
+                return why
+        if known["data"] != now.files.digest(known["reads"]):
+            return _REASONS["data"]
+        if known["output"] != hashlib.sha256(target.read_bytes()).hexdigest():
+            return "le fichier rendu a été modifié"
+    except (KeyError, TypeError):  # a manifest of another version
+        return "état inconnu"
     return ""
 
 
-def marks(report: Report, reads: Sequence[str], files: DataFiles, library: str) -> dict[str, Any]:
+_REASONS = {
+    "names": "un fichier de données est apparu ou parti",
+    "library": "la bibliothèque a changé",
+    "environment": "un paquet installé a changé",
+    "notebook": "le notebook a changé",
+    "parameters": "les paramètres ont changé",
+    "data": "les données lues ont changé",
+}
+
+
+def _mark(part: str, report: Report, now: Now) -> str:
+    match part:
+        case "notebook":
+            return now.notebook(report.notebook)
+        case "parameters":
+            return _written(report.parameters)
+        case _:
+            return str(getattr(now, part))
+
+
+def marks(report: Report, reads: Sequence[str], now: Now) -> dict[str, Any]:
     """What the manifest keeps of a report just rendered."""
-    return {
-        "library": library,
-        "notebook": hashlib.sha256(report.notebook.read_bytes()).hexdigest(),
-        "parameters": _written(report.parameters),
-        "reads": sorted(reads),
-        "names": _names(files),
-        "data": files.digest(reads),
-    }
-
-
-def _written(parameters: Mapping[str, Any]) -> str:
-    """The parameters as the manifest keeps them; a file given as a parameter counts by its content too."""
-
-    told = {
-        name: f"{value} {hashlib.sha256(Path(value).read_bytes()).hexdigest()}" if _is_file(value) else value
-        for name, value in parameters.items()
-    }
-    return json.dumps(told, sort_keys=True, default=str)
-
-
-def _is_file(value: Any) -> bool:
-    return isinstance(value, str) and value.endswith(".toml") and Path(value).is_file()
-
-
-def _names(files: DataFiles) -> str:
-    """The digest of the names of the data files, scenarios apart: a new file may change any report."""
-    return hashlib.sha256("\0".join(sorted(files.digests)).encode()).hexdigest()
+    kept: dict[str, Any] = {part: _mark(part, report, now) for part in _REASONS if part != "data"}
+    return {**kept, "reads": sorted(reads), "data": now.files.digest(reads)}
 
 
 def read_manifest(out: Path) -> dict[str, Any]:

@@ -2,44 +2,70 @@
 
 from __future__ import annotations
 
+import html
+import json
 import logging
 import os
 import re
+import signal
+import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import papermill
+from ess_analysis.reports import quick_start  # noqa: F401 - before papermill
+
+# isort: split
+import papermill  # before the engine, which papermill itself loads
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
+from ess_analysis import __version__, french
 from ess_analysis.display import MIME
 from ess_analysis.errors import DataError
-from ess_analysis.reports import engine
+from ess_analysis.reports import engine, plan
 from ess_analysis.reports.exporter import export_html
-from ess_analysis.reports.plan import DataFiles
+from ess_analysis.reports.zygote import ANY_FILE
 
 if TYPE_CHECKING:
     from ess_analysis.reports.batch import Outcome, Task
 
-READS_VARIABLE = "ESS_KERNEL_READS"  # a file where the kernel tells the data files it opens
+
+SHOWN_VERSIONS = ("pandas", "pyarrow", "matplotlib", "papermill")
 
 
-def outcomes(tasks: Sequence[Task], jobs: int) -> Iterator[Outcome]:
-    """The outcomes of the tasks as they come, `jobs` at a time."""
+def outcomes(
+    tasks: Sequence[Task], jobs: int, started: Callable[[str], None] = lambda _: None
+) -> Generator[Outcome]:
+    """The outcomes of the tasks as they come, `jobs` at a time; `started` hears the file of each one begun.
+
+    Closed before its end, it kills the reports that run.
+    """
+
+    def one(task: Task) -> Outcome:
+        started(task.report.file)
+        return run(task)
+
     logging.getLogger("papermill").setLevel(logging.ERROR)
     engine.warm_up()
     pool = ThreadPoolExecutor(jobs)
-    waiting = [pool.submit(run, task) for task in tasks]
+    waiting = [pool.submit(one, task) for task in tasks]
     try:
         for done in as_completed(waiting):
             yield done.result()
+    except BaseException:
+        for left in waiting:
+            left.cancel()
+        engine.stop()
+        raise
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        pool.shutdown(cancel_futures=True)
 
 
 def run(task: Task) -> Outcome:
@@ -47,11 +73,16 @@ def run(task: Task) -> Outcome:
     from ess_analysis.reports.batch import Outcome
 
     start = time.perf_counter()
+    clock = _Deadline(task.timeout)
     try:
-        notebook, reads = _executed(task)
-        text = export_html(notebook, name=task.report.name, provenance=_provenance(task, reads))
+        with clock:
+            notebook, reads = _executed(task, clock)
+        text = _whole_page(notebook) or export_html(
+            notebook, name=task.report.name, provenance=_provenance(task, reads)
+        )
+        _same_data(task, reads)
     except Exception as error:
-        return Outcome(task.report, error=_reason(error, task), seconds=time.perf_counter() - start)
+        return Outcome(task.report, error=_reason(error, task, clock), seconds=time.perf_counter() - start)
     return Outcome(
         task.report,
         html=text,
@@ -62,82 +93,136 @@ def run(task: Task) -> Outcome:
     )
 
 
-def _executed(task: Task) -> tuple[Any, tuple[str, ...]]:
-    """The notebook run by papermill, and the data files it opened (relative to the data folder)."""
-    report, data = task.report, task.data.resolve()
-    with tempfile.TemporaryDirectory(prefix="ess-") as aside:
-        told = Path(aside) / "reads"
-        told.touch()
-        parameters = {**report.parameters}
-        if "data" in _parameters(report.notebook):
-            parameters["data"] = str(task.data)
-        with _deadline(task.timeout) as clock:
-            notebook = papermill.execute_notebook(
-                str(report.notebook),
-                None,
-                parameters=parameters,
-                engine_name="ess",
-                progress_bar=False,
-                request_save_on_cell_execute=False,
-                execution_timeout=int(task.timeout) + 1,
-                resources={"metadata": {"path": str(Path.cwd())}},
-                fork_memory=task.memory,
-                fork_reads=(str(told), str(data)),
-                fork_started=clock,
-            )
-        opened = {line for line in told.read_text(encoding="utf-8").splitlines() if line}
-    return notebook, tuple(sorted(opened))
-
-
-class _deadline:
-    """A limit in seconds: the kernel it is given is killed when time is out."""
+class _Deadline:
+    """A limit in seconds: the kernel it is called with is killed when time is out."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self.timer: threading.Timer | None = None
+        self.expired = False
+        self.child: engine.Child | None = None
+        self._timer: threading.Timer | None = None
 
-    def __enter__(self) -> _deadline:
+    def __enter__(self) -> _Deadline:
         return self
 
     def __call__(self, child: engine.Child) -> None:
-        self.timer = threading.Timer(self.seconds, child.kill)
-        self.timer.daemon = True
-        self.timer.start()
+        self.child = child
+        self._timer = threading.Timer(self.seconds, self._expire)
+        self._timer.daemon = True
+        self._timer.start()
 
     def __exit__(self, *_: object) -> None:
-        if self.timer:
-            self.timer.cancel()
+        if self._timer:
+            self._timer.cancel()
+
+    def _expire(self) -> None:
+        self.expired = True
+        if self.child:
+            self.child.kill()
 
 
-def _parameters(notebook: Path) -> list[str]:
-    from ess_analysis.reports.plan import parameters_of
+def _executed(task: Task, clock: _Deadline) -> tuple[Any, tuple[str, ...]]:
+    """The notebook run by papermill, and the data files it opened (relative to the data folder)."""
+    report = task.report
+    with tempfile.TemporaryDirectory(prefix="ess-") as aside:
+        told = Path(aside) / "reads"
+        told.touch()
+        notebook = papermill.execute_notebook(
+            str(report.notebook),
+            None,
+            parameters=_given(task),
+            engine_name="ess",
+            progress_bar=False,
+            request_save_on_cell_execute=False,
+            execution_timeout=int(task.timeout) + 1,
+            resources={"metadata": {"path": str(Path.cwd())}},
+            fork_memory=task.memory,
+            fork_reads=(str(told), str(task.data.absolute()), str(task.data.resolve())),
+            fork_started=clock,
+        )
+        heard = told.read_text(encoding="utf-8").splitlines()
+    if not heard or ANY_FILE in heard:  # nobody listened (another kernel), or not everything could be heard
+        return notebook, (plan.EVERY_FILE,)
+    return notebook, tuple(sorted({line for line in heard if line}))
 
-    return parameters_of(notebook)
+
+def _given(task: Task) -> dict[str, Any]:
+    """The parameters of the report, with the data folder where the notebook takes one."""
+    takes_data = "data" in plan.parameters_of(task.report.notebook)
+    return {**task.report.parameters, **({"data": str(task.data)} if takes_data else {})}
 
 
-def _reason(error: Exception, task: Task) -> str:
-    """Why a report failed, in one French line."""
+def _same_data(task: Task, reads: Sequence[str]) -> None:
+    """Raises DataError when a file read by the report is no longer what the plan saw."""
+    names = task.digests if plan.EVERY_FILE in reads else reads
+    changed = [name for name in names if plan.digest_now(task.data / name) != task.digests.get(name)]
+    if changed:
+        raise DataError(
+            "Des données ont changé pendant le rendu.", seen=changed, todo="relancez « ess report »."
+        )
+
+
+# --- Why it failed -------------------------------------------------------------------------------
+
+
+def _reason(error: Exception, task: Task, clock: _Deadline) -> str:
+    """Why a report failed, in one French line: the cell, then the reason."""
     if isinstance(error, PapermillExecutionError):
-        text = f"{error.ename} : {error.evalue}".strip()
-        if error.ename == "DataError":
-            text = error.evalue
-        return f"cellule {error.cell_index + 1}, {_one_line(text)}"
-    if isinstance(error, CellTimeoutError):
-        return f"arrêté après {task.timeout:g} s (--timeout)"
-    if isinstance(error, DeadKernelError):
-        return "le calcul s'est arrêté net : mémoire ou temps dépassés (--memory, --timeout), ou plantage"
-    if isinstance(error, DataError):
-        return _one_line(str(error))
-    return _one_line(f"{type(error).__name__} : {error}")
+        told = {
+            "DataError": error.evalue,
+            "MemoryError": f"mémoire épuisée, au-delà des {task.memory} Mo accordés (--memory)",
+            "SystemExit": f"le notebook s'est arrêté lui-même (sys.exit, code {error.evalue})",
+        }.get(error.ename, f"{error.ename} : {error.evalue}")
+        return _one_line(f"{_cell(error.cell_index, error.source, task)}, {told}")
+    if isinstance(error, (CellTimeoutError, DeadKernelError)):
+        index, source = getattr(error, "running_cell", (None, ""))
+        where = f"{_cell(index, source, task)}, " if index is not None else ""
+        if clock.expired or isinstance(error, CellTimeoutError):
+            return f"{where}arrêté après {task.timeout:g} s (--timeout)"
+        return where + _death(clock.child.poll() if clock.child else None, task)
+    return _one_line(str(error) if isinstance(error, DataError) else f"{type(error).__name__} : {error}")
+
+
+def _death(status: int | None, task: Task) -> str:
+    """What the exit status of a kernel tells."""
+    if status is None:
+        return "le calcul s'est arrêté net"
+    if status == -signal.SIGKILL:
+        return "calcul tué par le système, sans doute faute de mémoire"
+    if status == -signal.SIGABRT:
+        return f"calcul abandonné, souvent faute de mémoire (--memory {task.memory})"
+    if status < 0:
+        return f"le calcul s'est arrêté net ({signal.Signals(-status).name})"
+    return f"le calcul s'est arrêté net (code de sortie {status})"
+
+
+def _cell(index: int, source: str, task: Task) -> str:
+    """The cell as its author finds it: its place in the notebook file (from 1) and its first line."""
+    try:
+        cells = json.loads(task.report.notebook.read_text(encoding="utf-8"))["cells"]
+        places = [n for n, cell in enumerate(cells, 1) if "".join(cell["source"]) == source]
+    except (OSError, ValueError, KeyError):
+        places = []
+    place = min(places, key=lambda n: abs(n - index - 1), default=index + 1)
+    first = next((line.strip() for line in source.splitlines() if line.strip()), "")
+    return f"cellule {place} « {first[:60]}{'…' if len(first) > 60 else ''} »"
 
 
 def _one_line(text: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"\x1b\[[0-9;]*m", "", text)).strip()[:500]
 
 
-def _title(text: str) -> str:
-    import html
+# --- What the page and the index say of it -------------------------------------------------------
 
+
+def _whole_page(notebook: Any) -> str:
+    """The page that the notebook makes by itself (the scenarios' explorer); empty when it makes none."""
+    outputs = (output for cell in notebook.cells for output in cell.get("outputs", []))
+    shown = (output.get("data", {}).get(MIME, {}) for output in outputs)
+    return next((one["html"] for one in shown if one.get("kind") == "page"), "")
+
+
+def _title(text: str) -> str:
     match = re.search(r"<title>(.*?)</title>", text, re.DOTALL)
     return html.unescape(match[1]) if match else ""
 
@@ -153,25 +238,30 @@ def _key_sentence(notebook: Any) -> str:
 
 
 def _provenance(task: Task, reads: Sequence[str]) -> dict[str, str]:
-    """What the page says it was made from: the same inputs give the same words."""
-    import hashlib
-
-    from ess_analysis import __version__
-
-    files = DataFiles(task.data)
-    notebook = hashlib.sha256(task.report.notebook.read_bytes()).hexdigest()
-    settings = ", ".join(f"{k} = {v}" for k, v in sorted(task.report.parameters.items()) if k != "data")
+    """What the page says it was made from: the same inputs give the same words, on any machine."""
+    names = sorted(task.digests) if plan.EVERY_FILE in reads else reads
     told = {
-        "Fabriqué par": f"ess_analysis {__version__} ({task.version})",
-        "Notebook": f"{task.report.notebook.name}, sha256 {notebook[:12]}",
-        "Réglages": settings or "aucun",
-        "Données": f"{len(reads)} fichier(s) lu(s), sha256 {files.digest(reads)[:12]}",
+        "Fabriqué par": f"ess_analysis {__version__} ({task.library[:12]})",
+        "Avec": ", ".join(
+            [f"Python {sys.version.split()[0]}", *(f"{name} {version(name)}" for name in SHOWN_VERSIONS)]
+        ),
+        "Notebook": f"{task.report.notebook.name}, sha256 {plan.digest_now(task.report.notebook)[:12]}",
+        "Réglages": _settings(task.report.parameters) or "aucun",
+        "Données": f"{french.counted(len(names), 'fichier lu', 'fichiers lus')}, "
+        f"sha256 {plan.digest_of_names(names, task.digests)[:12]}",
     }
-    epoch = os.environ.get("SOURCE_DATE_EPOCH")
-    if epoch:
-        from datetime import UTC, datetime
-
-        from ess_analysis import french
-
-        told["Date"] = french.day(datetime.fromtimestamp(int(epoch), UTC).date())
+    dates = [day for name in names if (day := plan.sheet_date(task.data / name))]
+    told["Date des données"] = french.month(max(dates)) if dates else "non précisée"
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    if epoch.isdecimal():
+        told["Date du rapport"] = french.day(datetime.fromtimestamp(int(epoch), UTC).date())
     return told
+
+
+def _settings(parameters: Mapping[str, Any]) -> str:
+    """The parameters in words; a file is told by its name and its digest, never by its path."""
+    words = []
+    for name, value in sorted(parameters.items()):
+        digest = plan.file_digest(value)
+        words.append(f"{name} = {Path(value).name}, sha256 {digest[:12]}" if digest else f"{name} = {value}")
+    return ", ".join(words)

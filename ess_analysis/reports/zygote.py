@@ -2,19 +2,23 @@
 
 It reads one JSON request a line on its standard input and writes one JSON line on its standard output for
 each birth ({"id", "pid"}) and each death ({"pid", "status"}). It runs no thread, preloads third-party
-modules only, and ends, with its kernels, when its input closes.
+modules only (never the project's own, which may change), and ends, with its kernels, when its input closes.
 """
 
 from __future__ import annotations
 
+import atexit
+import ctypes
 import gc
 import importlib
+import io
 import json
 import os
 import random
 import select
 import signal
 import sys
+from contextlib import suppress
 from typing import Any
 
 PRELOADED = (
@@ -33,43 +37,54 @@ PRELOADED = (
     "numpy",
     "openpyxl",
     "pandas",
+    "pandas.core.methods.to_dict",
+    "pandas.core.reshape.reshape",
     "pyarrow",
     "pyarrow.compute",
-    "python_calamine",
+    "pyarrow.pandas_compat",
     "sqlite3",
+    "tomllib",
     "tornado.platform.asyncio",
     "tornado.queues",
+    "urllib.request",
+    "xml.sax.saxutils",
     "zmq",
 )
+ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+ANY_FILE = "*"  # told instead of a name when a report may read without Python seeing it
+
+# What opens files from C++ or in another process: Python's audit events do not see them.
+_UNSEEN_MODULES = {"duckdb", "polars", "fastparquet", "pyarrow.csv", "pyarrow.dataset", "pyarrow.feather"}
+_UNSEEN_MODULES |= {"pyarrow.fs", "pyarrow.json", "pyarrow.orc", "pyarrow.parquet", "python_calamine"}
+_UNSEEN_EVENTS = {"subprocess.Popen", "os.system", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn"}
 
 
 def main() -> None:
     """Serve requests until the input closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the batch, which then closes the input
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
     os.environ["JPY_PARENT_PID"] = str(os.getpid())  # ipykernel reads it once, when imported
     os.dup2(2, 1)  # what a kernel prints outside IPython goes where the batch's own errors go
     for name in PRELOADED:
-        try:
+        with suppress(ImportError):
             importlib.import_module(name)
-        except ImportError:
-            continue
     gc.collect()
-    gc.freeze()
+    gc.freeze()  # the collector never walks what was preloaded: its pages stay shared
     deaths, told = os.pipe()
     os.set_blocking(told, False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(told)
-    print(json.dumps({"ready": os.getpid()}), file=answers)
+    alive: set[int] = set()
     requests = b""
     while True:
         ready, _, _ = select.select([0, deaths], [], [])
         if deaths in ready:
             os.read(deaths, 4096)
-            _tell_deaths(answers)
+            _tell_deaths(alive, answers)
         if 0 in ready:
             chunk = os.read(0, 65536)
             if not chunk:
-                return
+                break
             requests += chunk
             *lines, requests = requests.split(b"\n")
             for line in lines:
@@ -77,17 +92,19 @@ def main() -> None:
                 pid = os.fork()
                 if pid == 0:
                     _become_kernel(request)
+                alive.add(pid)
                 print(json.dumps({"id": request["id"], "pid": pid}), file=answers)
+    for pid in alive:
+        with suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
 
 
-def _tell_deaths(answers: Any) -> None:
-    while True:
-        try:
-            pid, status = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            return
+def _tell_deaths(alive: set[int], answers: Any) -> None:
+    while alive:
+        pid, status = os.waitpid(-1, os.WNOHANG)
         if pid == 0:
             return
+        alive.discard(pid)
         print(json.dumps({"pid": pid, "status": os.waitstatus_to_exitcode(status)}), file=answers)
 
 
@@ -95,19 +112,21 @@ def _become_kernel(request: dict[str, Any]) -> None:
     """In the child: a kernel as `python -m ipykernel_launcher -f FILE` would be."""
     status = 1
     try:
-        signal.set_wakeup_fd(-1)
-        for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_DFL if number != signal.SIGINT else signal.default_int_handler)
+        zygote = os.getppid()
         os.setsid()
+        _die_with_parent(zygote)
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, _end)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.environ.clear()
-        os.environ.update(request["env"], JPY_PARENT_PID=str(os.getppid()))
+        os.environ.update(request["env"], JPY_PARENT_PID=str(zygote))
         os.chdir(request["cwd"])
         _limit_memory(request.get("memory"))
         _tell_reads(request.get("reads"))
-        gc.unfreeze()
         random.seed()
-        sys.modules["numpy"].random.seed()  # type: ignore[attr-defined]
+        sys.modules["numpy"].random.seed()
         sys.argv = request["argv"]
         from ipykernel.kernelapp import launch_new_instance
 
@@ -116,9 +135,32 @@ def _become_kernel(request: dict[str, Any]) -> None:
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else int(end.code is not None)
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        _say_goodbye()
         os._exit(status)
+
+
+def _die_with_parent(parent: int) -> None:
+    """Killed when the zygote dies, whatever kills it (Linux)."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _end(*_: Any) -> None:
+    """The end of a report that ran to its last cell: what a new interpreter would do when it exits."""
+    _say_goodbye()
+    os._exit(0)
+
+
+def _say_goodbye() -> None:
+    """The functions left with `atexit` are called, the files still open are written out."""
+    with suppress(BaseException):
+        atexit._run_exitfuncs()
+    for one in gc.get_objects():
+        if isinstance(one, (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)) and not one.closed:
+            with suppress(BaseException):
+                one.flush()
 
 
 def _limit_memory(megabytes: int | None) -> None:
@@ -133,19 +175,35 @@ def _limit_memory(megabytes: int | None) -> None:
 
 
 def _tell_reads(reads: list[str] | None) -> None:
-    """Writes the name of each file of the data folder that this process opens, relative to the folder."""
+    """Writes the name of each file of the data folder that this process opens, relative to the folder.
+
+    Once something that Python's audit events cannot follow is used (another process, DuckDB, Arrow's own
+    readers), ANY_FILE is written: the report then counts as reading the whole folder. The first line is
+    empty: it says that this process listens. `reads` is the file to write in, then the folder, as it is
+    named and as it really is.
+    """
     if not reads:
         return
     told = os.open(reads[0], os.O_WRONLY | os.O_APPEND)
-    folder = os.path.join(reads[1], "")
+    os.write(told, b"\n")
+    folders = tuple(os.path.join(folder, "") for folder in reads[1:])
     seen: set[str] = set()
 
+    def tell(name: str) -> None:
+        if name not in seen:
+            seen.add(name)
+            os.write(told, f"{name}\n".encode())
+
     def hear(event: str, arguments: tuple[Any, ...]) -> None:
-        if event == "open" and isinstance(arguments[0], (str, bytes, os.PathLike)):
-            path = os.path.abspath(os.fsdecode(arguments[0]))
-            if path.startswith(folder) and path not in seen:
-                seen.add(path)
-                os.write(told, f"{path[len(folder) :]}\n".encode())
+        if event in ("open", "sqlite3.connect"):
+            if isinstance(arguments[0], (str, bytes, os.PathLike)):
+                written = os.path.abspath(os.fsdecode(arguments[0]))
+                for path in (written, os.path.realpath(written)):
+                    for folder in folders:
+                        if path.startswith(folder):
+                            tell(path[len(folder) :])
+        elif event in _UNSEEN_EVENTS or (event == "import" and arguments[0] in _UNSEEN_MODULES):
+            tell(ANY_FILE)
 
     sys.addaudithook(hear)
 
