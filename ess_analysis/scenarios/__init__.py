@@ -59,7 +59,7 @@ def _notes(inputs: Inputs, options: argparse.Namespace) -> int:
 
 
 def frozen_parameters(path: Path, data: str | Path = "data/raw") -> dict[str, Any]:
-    """What `ess report scenarios --scenario FILE` sets in the notebook, the file being read and checked first.
+    """What `ess report scenarios --scenario FILE` sets in the notebook, the file being checked first.
 
     Raises DataError on a file that is absent, unreadable, not a frozen scenario, or out of today's bounds.
     """

@@ -320,6 +320,57 @@ def where_the_order_changes(about: Exploration, names: Iterable[str] = SWITCHES)
     )  # fmt: skip
 
 
+def where_this_one_changes_the_order(about: Exploration, name: str, pair: tuple[str, str]) -> Group:
+    """The switching values of one input for one pair of scenarios, in sentences."""
+    one = about.inputs[name]
+    found = exploration.switching(about.inputs, name, about.changes)
+    mine = found[(found["option"] == pair[0]) & (found["other"] == pair[1])]
+    now = about.values[name]
+    said = exploration.switching_told(about.inputs, name, mine, now, pair)
+    return Group((told(f"{one.label} vaut ici {one.said(now)}, {PANEL_WORDS[one.panel]}."), _listing(said)))
+
+
+PANEL_WORDS = {"decision": "une décision", "assumption": "une hypothèse"}
+
+
+def what_each_setting_changes(about: Exploration, option: str, other: str) -> Figure:
+    """The tornado: what each setting alone does to the gap in projects of two scenarios, widest first."""
+    table = exploration.tornado(about.inputs, about.changes, option=option, other=other).head(LISTED)
+    labels = {one.id: one.label for one in about.inputs}
+
+    def gap(value: float) -> str:
+        return french.signed(french.number(value, 1))
+
+    rows = table.to_dict("records")
+    spans = [f"{gap(row['at_low'])} à {gap(row['at_high'])}" for row in rows]
+    series = {"decision": 0, "assumption": 2}
+    bars = [
+        Bar(labels[row["input"]], span, ((row["swing"], series[row["panel"]]),))
+        for row, span in zip(rows, spans, strict=True)
+    ]
+    data = pd.DataFrame(
+        {
+            "Réglage": [labels[row["input"]] for row in rows],
+            "Nature": [PANEL_LABELS[row["panel"]][:-1] for row in rows],
+            "À la borne basse": [gap(row["at_low"]) for row in rows],
+            "À la borne haute": [gap(row["at_high"]) for row in rows],
+            "Ampleur": [french.number(row["swing"], 1) for row in rows],
+        }
+    )
+    now = gap(float(table["central"].iloc[0]))
+    caption = f"Ce qui change le plus l’écart entre {option} et {other}, en projets sur 2015-2020"
+    alt = f"Barres : les {len(rows)} réglages qui changent le plus l’écart {option}−{other}"
+    reading = told(
+        f"Lecture : {option} soutient ici {now} projet par rapport à {other} ; la barre dit de combien cet "
+        "écart bouge quand le réglage, seul, va d’une borne à l’autre. Bleu uni : une décision ; prune à "
+        "points : une hypothèse."
+    )
+    return Figure(
+        told(caption), bars_svg(bars, alt=alt), alt, _table(data, caption, numeric=data.columns[2:]), reading,
+        french.typographic(SOURCE),
+    )  # fmt: skip
+
+
 def what_comes_from_decisions(about: Exploration) -> Group | Sentence:
     """The change from the central settings, split; a sentence when nothing was changed."""
     if about.values == about.inputs.central():
@@ -343,13 +394,14 @@ def what_comes_from_decisions(about: Exploration) -> Group | Sentence:
 def which_assumptions_weigh(about: Exploration) -> DisplayTable:
     """The log: weight computed, quality, verdict, who wrote it and why."""
     table = evidence.log(about.inputs, about.changes)
-    marks = {"strong": "▲", "medium": "◆", "weak": "·"}
     frame = pd.DataFrame(
         {
             "Hypothèse": table["label"],
             "Valeur": table["value"],
             "Bornes": table["range"],
-            "Poids": [f"{marks[impact]} {evidence.IMPACT_LABELS[impact]}" for impact in table["impact"]],
+            "Poids": [
+                f"{IMPACT_MARKS[impact]} {evidence.IMPACT_LABELS[impact]}" for impact in table["impact"]
+            ],
             "Fondement": table["quality"].map(evidence.QUALITY_LABELS),
             "Observé": table["verdict"].map(evidence.VERDICT_LABELS),
             "Pourquoi": table["why"],
@@ -360,17 +412,26 @@ def which_assumptions_weigh(about: Exploration) -> DisplayTable:
             ],
         }
     )
+    return _table(frame, "Journal des hypothèses, les plus lourdes d’abord", note=weights_note())
+
+
+IMPACT_MARKS = {"strong": "▲", "medium": "◆", "weak": "·"}
+
+
+def weights_note() -> str:
+    """How the weight of an assumption is computed."""
     strong, medium = french.percent(evidence.STRONG), french.percent(evidence.MEDIUM)
-    note = (
-        f"Poids calculé : plus grande part de la variance d’un écart entre scénarios (indice de Sobol "
-        f"total, graine "
-        f"{exploration.SEED}) ; ▲ dès {strong}, ◆ dès {medium}."
+    return (
+        "Poids calculé : plus grande part de la variance d’un écart entre scénarios (indice de Sobol total, "
+        f"graine {exploration.SEED}) ; ▲ dès {strong}, ◆ dès {medium}."
     )
-    return _table(frame, "Journal des hypothèses, les plus lourdes d’abord", note=note)
 
 
-def what_the_arguments_weigh(about: Exploration) -> Group:
-    """The scores and their quotes, then what weights decide, always with what the ranking rests on."""
+def what_the_arguments_weigh(about: Exploration, given: Mapping[str, float] | None = None) -> Group:
+    """The scores and their quotes, then what weights decide, always with what the ranking rests on.
+
+    `given` weights are equal when none are given; when all are zero, that nothing decides is said.
+    """
     scores = about.criteria.scores.to_dict("records")
     cells: dict[str, dict[str, str]] = {}
     for row in scores:
@@ -382,25 +443,26 @@ def what_the_arguments_weigh(about: Exploration) -> Group:
         cells.setdefault(row["label"], {})[_named(row["option"])] = text
     frame = pd.DataFrame([{"Critère": label} | by for label, by in cells.items()])
     marks = " · ".join(f"{mark} {basis}" for mark, basis in arguments.BASES.values())
-    switches = arguments.switching_weights(about.criteria)
+    scored = _table(
+        frame, "Cotation des arguments de la note, de −2 à +2, la référence S0 étant à 0", note=marks
+    )
+    return Group((told(arguments.dominance_told(about.criteria)), scored, *_weighed(about, given)))
+
+
+def _weighed(about: Exploration, given: Mapping[str, float] | None) -> list[Sentence | Listing]:
+    """The ranking at these weights, what turns it over, and how often each option comes first."""
+    if given is not None and not any(given.values()):
+        return [told("Tous les poids sont à zéro : rien ne départage les scénarios.")]
     labels = about.criteria.labels
     turned = [
         f"{row['first_above']} passe devant "
         f"{row['option'] if row['first_above'] == row['other'] else row['other']} "
         f"quand « {labels[row['criterion']]} » pèse plus de {french.percent(row['weight'])}."
-        for row in switches.to_dict("records")
+        for row in arguments.switching_weights(about.criteria, given).to_dict("records")
         if {row["option"], row["other"]} == {"S1", "S2"}
     ]
-    return Group(
-        (
-            told(arguments.dominance_told(about.criteria)),
-            _table(
-                frame, "Cotation des arguments de la note, de −2 à +2, la référence S0 étant à 0", note=marks
-            ),
-            told(arguments.ranking_told(about.criteria)),
-            _listing([*turned, arguments.acceptability_told(about.criteria)]),
-        )
-    )
+    ranked = told(arguments.ranking_told(about.criteria, given))
+    return [ranked, _listing([*turned, arguments.acceptability_told(about.criteria)])]
 
 
 def does_one_argument_decide(about: Exploration) -> Group:
@@ -424,6 +486,7 @@ def does_one_argument_decide(about: Exploration) -> Group:
             _table(frame, "Qui arrive en tête quand un critère ou un paragraphe manque",
                    numeric=["Part des tirages"],
                    note="Cotations centrales : poids égaux. Tirages : poids et cotations au hasard."),
+            told(arguments.methods_told(about.criteria)),
             told(arguments.rests_on(about.criteria)),
         )
     )  # fmt: skip

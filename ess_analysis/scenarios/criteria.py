@@ -296,6 +296,22 @@ def dominance_told(criteria: Criteria) -> str:
     return f"Sans aucun poids, aux cotations centrales : {said}{rest}."
 
 
+def methods_told(criteria: Criteria, given: Mapping[str, float] | None = None) -> str:
+    """Whether the other methods of the field order the scenarios as the weighted sum does."""
+    table = other_methods(criteria, given).set_index("method")
+    ours, others = table.iloc[0], table.iloc[1:]
+    same = [str(name) for name in others.index if (others.loc[name] == ours).all()]
+    other = [str(name) for name in others.index if str(name) not in same]
+    parts = []
+    if same:
+        verb = "donne" if len(same) == 1 else "donnent"
+        parts.append(f"{french.listing(same)} {verb} le même ordre que la somme pondérée")
+    for name in other:
+        order = sorted(COMPARED, key=lambda option: (others.loc[name, option], option))
+        parts.append(f"{name} donne {french.listing(order)}")
+    return f"Autres méthodes d’agrégation, aux mêmes poids : {' ; '.join(parts)}."
+
+
 def ranking_told(criteria: Criteria, given: Mapping[str, float] | None = None) -> str:
     """The ranking and, always, what it rests on."""
     how = "À poids égaux" if given is None or len(set(given.values())) == 1 else "À ces poids"

@@ -24,6 +24,7 @@ from ess_analysis.scenarios.settings import changed_names, find, settings
 SEED = 2015
 EQUAL = 1e-9  # below this two options are said equal
 LOW, HIGH = 0.05, 0.95  # the range shown leaves out one draw in twenty on each side
+PAIRS = tuple(combinations(OPTIONS, 2))
 HEADLINES = ("N_sum", "C", "W_mean", "lille_share", "unused_sum")  # read in the last year
 
 
@@ -190,9 +191,9 @@ def switching(
     scanned = {indicator: run[:, -1, :] for indicator, run in simulate(values | {one.id: grid}).items()}
     rows: list[tuple[Any, ...]] = []
     for indicator in indicators:
-        for first, second in combinations(range(len(OPTIONS)), 2):
-            pair = (OPTIONS[first], OPTIONS[second])
-            for left, right, rises in _brackets(scanned[indicator][first] - scanned[indicator][second]):
+        for pair in PAIRS:
+            first, second = (scanned[indicator][OPTIONS.index(option)] for option in pair)
+            for left, right, rises in _brackets(first - second):
                 ahead = pair[0] if rises != (indicator == "W_mean") else pair[1]
                 rows.append((one.id, *pair, indicator, grid[left], grid[right], one.unit, ahead))
     columns = ["input", "option", "other", "indicator", "left", "right", "unit", "ahead"]
@@ -481,9 +482,13 @@ AHEAD = {
 }
 
 
-def switching_told(inputs: Inputs, name: str, switches: pd.DataFrame, value: float) -> list[str]:
+def switching_told(
+    inputs: Inputs, name: str, switches: pd.DataFrame, value: float, pair: tuple[str, str] | None = None
+) -> list[str]:
     """The switching values of an input as sentences, seen from its present `value`; one sentence if none."""
     one = inputs[find(inputs, name)]
+    if switches.empty and pair:
+        return [f"Aucune valeur de « {one.label} » ne change l’ordre entre {pair[0]} et {pair[1]}."]
     if switches.empty:
         return [f"Aucune valeur de « {one.label} » ne change l’ordre des scénarios."]
     told = []
@@ -543,8 +548,20 @@ def warnings(inputs: Inputs) -> list[str]:
         f"Les fourchettes contiennent neuf tirages sur dix quand {drawn} hypothèses varient entre leurs "
         "bornes, le plus souvent près de leur valeur de départ. Une part des tirages n’est pas une chance "
         "que cela arrive.",
-        "Les communes touchées supposent que chaque projet tire ses communes au hasard parmi les 85 de 2013.",
+        "Les communes touchées supposent que chaque projet tire ses communes au hasard parmi les "
+        f"{french.number(inputs['NC'].central)} de 2013.",
         "La part de Lille se rapporte à ce qui est dépensé, non au budget prévu.",
-        "La note ne dit pas si l’enveloppe de 110 000 € est annuelle. Lue sur quatre ans, elle ne suffit pas "
-        "au transfert à Lille : le réglage « Lecture de l’enveloppe » le montre.",
+        _readings_told(inputs),
     ]
+
+
+def _readings_told(inputs: Inputs) -> str:
+    """What the note leaves open about the envelope, and which of its readings make a scenario impossible."""
+    one, envelope = inputs["reading"], inputs["E0"]
+    stopped = [
+        f"Lue « {label} » : {' '.join(text[0].lower() + text[1:] for text in found)}"
+        for label, value in one.choices.items()
+        if (found := impossibilities(simulate(inputs.central() | {one.id: value})))
+    ]
+    said = f"La note ne dit pas si l’enveloppe de {envelope.said(envelope.central)} est annuelle."
+    return " ".join([said, *stopped])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import math
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -310,7 +311,16 @@ def _recomputed(
             )
         low, high = (value, value) if one.fixed else (min(one.low, value), max(one.high, value))
         done.append(replace(one, central=value, low=low, high=high))
-    return done, remarks
+    said = {one.id: one.said(one.central) for one in done}
+    return [replace(one, explain=_filled(one, said, path)) for one in done], remarks
+
+
+def _filled(one: Input, said: Mapping[str, str], path: Path) -> str:
+    """The explanation with the values it names: « Les {TL} » is « Les 73 000 € par an »."""
+    unknown = [name for name in re.findall(r"\{(.*?)\}", one.explain) if name not in said]
+    where = f"{path}, entrée « {one.id} » : « explain » nomme une entrée inconnue."
+    need(not unknown, where, unknown, f"au choix : {', '.join(said)}.")
+    return re.sub(r"\{(.*?)\}", lambda found: said[found[1]], one.explain)
 
 
 # --- What was observed since ----------------------------------------------------------------------

@@ -9,12 +9,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ess_analysis import french
+from ess_analysis.display import Shown
 from ess_analysis.scenarios import criteria as arguments
 from ess_analysis.scenarios import equations, evidence, exploration
 from ess_analysis.scenarios.equations import OPTION_SHORT, OPTIONS, YEARS
@@ -30,6 +32,26 @@ _SHARED = ("id", "label", "panel", "unit", "low", "high", "step", "central")  # 
 BLOCK_WORDS = {"projects": "projets", "staff": "équipe", "money": "argent"}
 MAIN = ("reading", "r0", "V1", "V2", "V3", "lam", "alpha", "H", "a")
 _HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class OfflinePage(Shown):
+    """The whole page as a notebook shows it: a link that saves it, and the page itself for the batch."""
+
+    page: str
+
+    def json(self) -> dict[str, Any]:
+        """The page, told apart from what is shown inside a report."""
+        return {"kind": "page", "html": self.page}
+
+    def html(self) -> str:
+        """A link that saves the page, without a server."""
+        content = base64.b64encode(self.page.encode()).decode()
+        size = french.number(len(self.page.encode()) / 1000)
+        return (
+            f'<p><a download="explorer.html" href="data:text/html;base64,{content}">'
+            f"Enregistrer la page explorer.html</a> ({size} ko, s’ouvre sans réseau ni Jupyter)</p>"
+        )
 
 
 def write_explorer(path: str | Path, data: str | Path = "data/raw") -> Path:
