@@ -12,12 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from ess_analysis import figures, schema, sentences, territories
-from ess_analysis.breakdowns import breakdown, consolidated
-from ess_analysis.checks import check
+from ess_analysis import figures, french, schema, sentences, territories
+from ess_analysis.breakdowns import APPORTION, UNDATED, breakdown, consolidated
+from ess_analysis.checks import Checked, checked
+from ess_analysis.display import Number, Sentence
+from ess_analysis.errors import DataError
 from ess_analysis.traces import (
     Trace,
     amount_trace,
+    cells_of,
+    cited,
     count_of,
     delivery_trace,
     difference_of,
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
     from ess_analysis.load import Tables
 
 LATEST_FIRST = tuple(reversed(schema.STAGES))
+GRAND_TOTAL = "total général"  # of the rows' own totals, whatever its header
 STRONGEST = 10  # the recipients whose share is told, where there are more
 
 
@@ -90,15 +95,49 @@ class About:
             lines = lines[lines["record_id"].isin(there)]
         return lines
 
+    def reading(self, name: str, known: tuple[str, ...]) -> str:
+        """The reading followed of an ambiguous point: that of readings.toml, or the first."""
+        said = (self.tables.readings or {}).get(name, {}).get("default", known[0])
+        if said not in known:
+            raise DataError(
+                f"Lecture inconnue dans readings.toml : [{name}].",
+                seen=[said],
+                todo=f"default vaut l'un de : {', '.join(known)}.",
+            )
+        return str(said)
+
+    @property
+    def apportion(self) -> str:
+        """How an amount of several territories is shared; one territory alone always shows its share."""
+        said = self.reading("shared_territories", APPORTION)
+        return "equal" if said == "whole" and self.territory is not None else said
+
+    @property
+    def undating(self) -> str:
+        """Whether amounts without a year stand apart, or are spread over the period of their source."""
+        return self.reading("undated", UNDATED)
+
+    @cached_property
+    def _spread(self) -> pd.Series:
+        """Which lines without a year are spread over a period, when the reading followed spreads them."""
+        lines = self.lines
+        known = lines[["period_start", "period_end"]].notna().all(axis=1) & lines["stage"].ne("allocated")
+        return lines["year"].isna() & known & (self.undating == "spread")
+
     @cached_property
     def dated(self) -> pd.DataFrame:
         """The lines of the years asked; all the lines where no year is asked."""
-        return self.lines if self.years is None else self.lines[self.lines["year"].isin(self.years)]
+        if self.years is None:
+            return self.lines
+        first, last = self.years[0], self.years[-1]
+        lines = self.lines
+        over = lines["period_start"].dt.year.le(last) & lines["period_end"].dt.year.ge(first)
+        return lines[lines["year"].isin(self.years) | (self._spread & over)]
 
     @cached_property
     def undated(self) -> pd.DataFrame:
-        """The lines that carry no year."""
-        return self.lines[self.lines["year"].isna()]
+        """The lines that carry no year, and that no reading spreads over several."""
+        return self.lines[self.lines["year"].isna() & ~self._spread]
 
     @cached_property
     def record_ids(self) -> set[str]:
@@ -117,18 +156,47 @@ class About:
         return [str(name) for name in sums.sort_values(ascending=False, kind="stable").index]
 
     @cached_property
+    def _checked(self) -> Checked:
+        return checked(self.tables)
+
+    @property
     def findings(self) -> pd.DataFrame:
         """What the checks found in the tables."""
-        return check(self.tables)
+        return self._checked.findings
+
+    def finding(self, message: str) -> Sentence:
+        """The message of a finding, each of its numbers leading to its cells."""
+        parts = self._checked.parts.get(message, (message,))
+        return Sentence(
+            tuple(
+                french.typographic(part)
+                if isinstance(part, str)
+                else Number(part.text, cited(part.recipe(), self.tables))
+                for part in parts
+            )
+        )
 
     @cached_property
     def _made(self) -> dict[tuple[Any, ...], pd.DataFrame]:
         return {}  # the breakdowns already made for this report
 
+    @cached_property
+    def years_of_the_data(self) -> list[int]:
+        """The years asked that the data know: those of an amount, those of a period."""
+        lines = self.tables.funding
+        known = {int(year) for year in lines["year"].dropna().unique()}
+        for start, end in (
+            lines[["period_start", "period_end"]].dropna().drop_duplicates().itertuples(index=False)
+        ):
+            known |= set(range(start.year, end.year + 1))
+        return [year for year in self.years or sorted(known) if year in known]
+
     def _filters(self, undated: bool) -> dict[str, Any]:
         years: Any = None
         if self.years is not None:
-            years = sorted(int(year) for year in self.dated["year"].unique())
+            years = sorted(int(year) for year in self.dated["year"].dropna().unique())
+            if self._spread[self.dated.index].any():
+                years = self.years_of_the_data
             years += [schema.MISSING_LABELS["year"]] if undated and len(self.undated) else []
         asked = {"territory": self.territory, "funder": self.funder, "year": years}
         return {name: value for name, value in asked.items() if value is not None}
@@ -143,14 +211,19 @@ class About:
                 self._made[asked] = pd.DataFrame(columns=names)
             else:
                 only = self._filters(False) | ({"year": schema.MISSING_LABELS["year"]} if undated else {})
-                made = breakdown(self.tables, list(columns), stage=stage, kind="cash", trace=True, **only)
+                followed = {"apportion": self.apportion, "undated": self.undating}
+                made = breakdown(
+                    self.tables, list(columns), stage=stage, kind="cash", trace=True, **followed, **only
+                )
                 self._made[asked] = traced(made.dropna(subset=["amount_eur"]), self.tables)
         return self._made[asked]
 
     def once(self, *columns: str) -> pd.DataFrame:
         """Each euro counted once, by these columns, traced; what carries no year has a row of its own."""
         if columns not in self._made:
-            made = consolidated(self.tables, list(columns), trace=True, **self._filters("year" in columns))
+            followed = {"apportion": self.apportion, "undated": self.undating}
+            only = self._filters("year" in columns)
+            made = consolidated(self.tables, list(columns), trace=True, **followed, **only)
             self._made[columns] = traced(made.dropna(subset=["amount_eur"]), self.tables)
         return self._made[columns]
 
@@ -240,7 +313,7 @@ def strongest(frame: pd.DataFrame) -> Trace:
 
 
 _READINGS = {
-    "annual": {"label": "par an", "years": 1},
+    "annual": {"label": "annuelle", "years": 1},
     "whole": {"label": "pour toute la période", "years": 1000},
 }  # where none is declared beside the data
 
@@ -306,7 +379,7 @@ def stated_against_lines(asked: About) -> pd.DataFrame:
         gap = difference_of(stated, found)
         rows.append(
             {
-                "name": total["covers"],
+                "name": GRAND_TOTAL if total["measure"] == "row_total" else total["covers"],
                 "table_id": total["table_id"],
                 "amount_eur": found["value"],
                 "gap_eur": gap["value"],
@@ -355,13 +428,7 @@ def communes_reached(asked: About) -> pd.DataFrame:
     places = asked.tables.places
     places = places[places["record_id"].isin(asked.record_ids) & places["insee_code"].notna()]
     places = places.drop_duplicates(["record_id", "insee_code"])
-    cells = {
-        code: [
-            [row["source"], row["sheet"], row["cell"], row["written_as"], 0]
-            for row in same.to_dict("records")
-        ]
-        for code, same in places.groupby("insee_code")
-    }
+    cells = {code: cells_of(same, asked.tables) for code, same in places.groupby("insee_code")}
     frame = known[["commune", "insee_code", "longitude", "latitude"]]
     return frame.assign(
         count=[len(cells.get(code, ())) for code in frame["insee_code"]],

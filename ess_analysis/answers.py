@@ -15,6 +15,7 @@ import pandas as pd
 
 from ess_analysis import figures, french, schema, sentences
 from ess_analysis.about import (
+    GRAND_TOTAL,
     LATEST_FIRST,
     STRONGEST,
     About,
@@ -30,12 +31,12 @@ from ess_analysis.about import (
     strongest,
 )
 from ess_analysis.display import SILENCE, Cover, Glossary, Group, Listing, Number, Sentence, Shown
-from ess_analysis.sentences import STAGE_WORDS, amount, as_title, count, listed, said, share, worded
+from ess_analysis.sentences import STAGE_WORDS, amount, as_title, count, joined, listed, said, share, worded
 from ess_analysis.tables import display_table
-from ess_analysis.traces import amount_trace, count_of, total_trace
+from ess_analysis.traces import amount_trace, cells_of, count_of, total_trace, written
 
 __all__ = ["about"]  # and every question below
-ALERTS = 20  # told in every report; the report on quality has them all
+ALERTS = 8  # told in every report; the report on quality has them all
 
 
 def shown(*items: Shown | None) -> Group:
@@ -56,9 +57,9 @@ def cover(asked: About, name: str) -> Cover:
         "Période": period or "toutes les années des données",
         "Territoire": asked.territory,
         "Financeur": asked.funder,
-        "Données": french.listing(dict.fromkeys(sheet.title for sheet in read)),
-        "Producteur": french.listing(dict.fromkeys(sheet.producer for sheet in read)),
-        "Date des données": french.listing(dict.fromkeys(str(sheet.date) for sheet in read)),
+        "Données": french.typographic(french.listing(dict.fromkeys(sheet.title for sheet in read))),
+        "Producteur": french.typographic(french.listing(dict.fromkeys(sheet.producer for sheet in read))),
+        "Date des données": french.listing(dict.fromkeys(french.month(str(sheet.date)) for sheet in read)),
     }
     title = f"{name} : {over}" if over else f"{name} {period}".strip()
     return Cover(
@@ -72,9 +73,10 @@ def key_points(asked: About) -> Listing:
         points = [silence(asked), dated_years(asked), undated_told(asked)]
     else:
         points = [
+            effort_told(asked),
             stages_told(asked),
             share_told(asked),
-            funder_told(asked),
+            SILENCE if effort_told(asked) else funder_told(asked),
             axis_told(asked),
             concentration_told(asked),
             not_itemised_told(asked),
@@ -102,6 +104,9 @@ def how_much(asked: About) -> Group:
         return shown(silence(asked), dated_years(asked), undated_told(asked))
     frame = pd.concat([asked.by("funder", stage=stage).assign(stage=stage) for stage in sums["stage"]])
     frame["stage"] = frame["stage"].map(schema.STAGE_LABELS).map(french.sentence_case)
+    told = (not_itemised_told(asked), undated_told(asked), shared_told(asked), other_kinds(asked))
+    if len(frame) == 1:  # one bar says no more than its number
+        return shown(stages_told(asked), *told)
     figure = figures.stacked_bars(
         frame,
         "stage",
@@ -110,17 +115,44 @@ def how_much(asked: About) -> Group:
         added=False,
         title=sentences.headline(sums, asked.when),
         alt=alt("Barres : montants par étape et par financeur", asked),
-        source=source(asked),
+        reading=said("Les étapes ne s'additionnent pas : le même euro peut passer par chacune.")
+        if len(sums) > 1
+        else SILENCE,
+        source=source(asked, frame),
     )
-    told = [each_euro_once(asked), not_itemised_told(asked), undated_told(asked), shared_told(asked)]
-    return shown(figure, *told, other_kinds(asked))
+    return shown(figure, effort_told(asked), *told)
+
+
+def who_funds(asked: About) -> Group:
+    """How much each funder brings, each euro once; what its stated totals hold beyond lines, hatched."""
+    if asked.dated.empty:
+        return shown(not_said(asked, "attribué à un financeur"))
+    frame = ranked(asked.once("funder"), "funder")
+    if len(frame) == 1:
+        return shown(sentences.leader(frame, "financeur", once_counted(asked)))
+    gaps = not_itemised(asked)
+    beyond = gaps[~gaps["funder"].isin(counted_at_a_later_stage(asked))]
+    beyond = beyond[["funder", "amount_eur", "trace"]].set_axis(["name", "gap_eur", "gap_eur_trace"], axis=1)
+    both = frame.drop(columns="missing").merge(beyond, on="name", how="left", validate="one_to_one")
+    both["gap_eur_trace"] = both["gap_eur_trace"].astype(object).where(both["gap_eur"].notna(), None)
+    figure = figures.ranked_bars(
+        both if len(beyond) else frame.drop(columns="missing"),
+        "name",
+        title=as_title(funder_told(asked)),
+        alt=alt("Barres : montants par financeur", asked),
+        aside=("gap_eur", schema.NOT_ITEMISED) if len(beyond) else None,
+        labels={"name": "Financeur", "amount_eur": "Détaillé" if len(beyond) else "Montant"},
+        reading=once_read(asked),
+        source=source(asked, frame),
+    )
+    return shown(figure)
 
 
 def who_funds_which_axis(asked: About) -> Group:
     """Who funds which axis, at the stage that says it best."""
     stage = asked.stage_that_tells("axis")
     if stage is None:
-        return shown(not_said(asked, "l'axe"))
+        return shown(not_said(asked, "rattaché à un axe", "axis"))
     figure = figures.stacked_bars(
         asked.by("axis", "funder", stage=stage),
         "axis",
@@ -128,43 +160,48 @@ def who_funds_which_axis(asked: About) -> Group:
         order=asked.funder_order,
         title=as_title(axis_told(asked)),
         alt=alt("Barres : montants par axe et par financeur", asked),
-        source=source(asked),
+        source=source(asked, asked.by("axis", "funder", stage=stage)),
     )
     told = sentences.leader(funders(asked, stage), "financeur", money(stage, asked))
-    return shown(figure, told, other_stages(asked, stage))
+    return shown(figure, None if asked.funder else told, other_stages(asked, stage))
 
 
 def which_territories(asked: About) -> Group:
     """What each territory receives, at the stage that says it best; what carries no year apart."""
     stage = asked.stage_that_tells("territory")
     if stage is None:
-        return shown(not_said(asked, "le territoire"))
+        return shown(not_said(asked, "rattaché à un territoire", "territory"))
     dated = ranked(asked.by("territory", stage=stage), "territory")
     undated = ranked(asked.by("territory", stage=stage, undated=True), "territory")
     undated = undated if asked.years else undated.iloc[:0]  # without a year asked, they are in `dated`
     apart = undated[["name", "amount_eur", "trace"]]
     apart = apart.rename(columns={"amount_eur": "undated_eur", "trace": "undated_eur_trace"})
-    both = dated.merge(apart, on="name", how="outer", validate="one_to_one").drop(columns="missing")
+    both = dated.merge(apart, on="name", how="outer", validate="one_to_one")
     figure = figures.ranked_bars(
-        both if len(undated) else dated.drop(columns="missing"),
+        both.drop(columns=["missing", "share", "share_trace"])
+        if len(undated)
+        else dated.drop(columns="missing"),
         "name",
         title=as_title(sentences.leader(dated, "territoire", money(stage, asked))),
         alt=alt("Barres : montants par territoire", asked),
         aside=("undated_eur", schema.MISSING_LABELS["year"]) if len(undated) else None,
-        labels={"name": "Territoire"},
-        source=source(asked),
+        labels={"name": "Territoire", "amount_eur": "Daté" if len(undated) else "Montant"},
+        source=source(asked, both),
     )
-    return shown(figure, undated_told(asked, stage), shared_told(asked), other_stages(asked, stage))
+    apart_told = undated_told(asked, stage)
+    if len(undated):
+        apart_told = said("{told} Ces montants sont hachurés.", told=apart_told)
+    return shown(figure, apart_told, shared_told(asked), other_stages(asked, stage))
 
 
 def how_concentrated(asked: About) -> Group:
     """Whether the money goes to many or few recipients; over all years where one year shows a single one."""
     if asked.dated.empty:
-        return shown(not_said(asked, "le bénéficiaire"))
+        return shown(not_said(asked, "attribué à un bénéficiaire nommé", "recipient"))
     wide = asked.always if asked.dated["recipient"].nunique() < 2 else asked
     stage = wide.stage_that_tells("recipient")
     if stage is None:
-        return shown(not_said(asked, "le bénéficiaire"))
+        return shown(not_said(asked, "attribué à un bénéficiaire nommé", "recipient"))
     frame = ranked(wide.by("recipient", stage=stage), "recipient")
     figure = figures.ranked_bars(
         frame.drop(columns="missing"),
@@ -175,7 +212,7 @@ def how_concentrated(asked: About) -> Group:
         alt=alt("Barres : part de chaque bénéficiaire", wide),
         written="share",
         labels={"name": "Bénéficiaire"},
-        source=source(asked),
+        source=source(asked, frame),
     )
     return shown(figure, other_stages(wide, stage))
 
@@ -193,12 +230,11 @@ def is_the_envelope_kept(asked: About) -> Group:
         frame.drop(columns=["default", "one_trace", "title"]),
         title=as_title(sentences.envelope_kept(followed[0])),
         alt=alt("Barres : montants accordés face à l'enveloppe", asked.always),
-        source=source(asked),
+        source=source(asked, frame),
     )
-    why = (asked.tables.readings or {}).get("envelope", {}).get("why", "")
-    return shown(
-        figure, *told, said("Lecture suivie : {r}. {why}", r=followed[0]["reading"], why=why) if why else None
-    )
+    why = french.typographic((asked.tables.readings or {}).get("envelope", {}).get("why", ""))
+    read = said("Lecture suivie : enveloppe {reading}. {why}", reading=followed[0]["reading"], why=why)
+    return shown(figure, *told, read if why else None)
 
 
 def do_lines_explain_totals(asked: About) -> Group:
@@ -210,12 +246,20 @@ def do_lines_explain_totals(asked: About) -> Group:
     figure = figures.ranked_bars(
         frame.drop(columns="table_id"),
         "name",
-        title=as_title(sentences.worst_gap(worst["name"], worst["gap_eur"], worst["gap_eur_trace"])),
+        title=as_title(
+            sentences.worst_gap(
+                "" if worst["name"] == GRAND_TOTAL else worst["name"],
+                worst["gap_eur"],
+                worst["gap_eur_trace"],
+                worst["stated_eur"],
+                worst["stated_eur_trace"],
+            )
+        ),
         alt=alt("Barres : totaux annoncés, détaillés ou non", asked),
         aside=("gap_eur", schema.NOT_ITEMISED),
         leader=False,
         labels={"name": "Total annoncé", "amount_eur": "Détaillé"},
-        source=source(asked),
+        source=source(asked, frame),
     )
     return shown(figure, exact_totals_told(asked))
 
@@ -230,10 +274,12 @@ def who_carries_out(asked: About) -> Group:
     else:
         stage = asked.stage_that_tells("operator")
         if stage is None:
-            return shown(not_said(asked, "qui réalise"))
+            return shown(not_said(asked, "attribué à qui le réalise", "operator"))
         frame = ranked(asked.by("operator", stage=stage), "operator")
         title = sentences.leader(frame, "opérateur", money(stage, asked))
         frame = frame.drop(columns="missing")
+        if len(frame) == 1:
+            return shown(title, other_stages(asked, stage))
     figure = figures.ranked_bars(
         frame,
         "name",
@@ -241,7 +287,7 @@ def who_carries_out(asked: About) -> Group:
         alt=alt("Barres : montants par opérateur", asked),
         aside=("gap_eur", schema.NOT_ITEMISED) if "gap_eur" in frame else None,
         labels={"name": "Opérateur", "amount_eur": "Détaillé" if "gap_eur" in frame else "Montant"},
-        source=source(asked),
+        source=source(asked, frame),
     )
     return shown(figure)
 
@@ -249,23 +295,23 @@ def who_carries_out(asked: About) -> Group:
 def which_communes(asked: About) -> Group:
     """The communes that the records name, on the map of the reference."""
     if asked.dated.empty:
-        return shown(not_said(asked, "la commune"))
+        return shown(not_said(asked, "rattaché à une commune"))
     frame = communes_reached(asked)
     if not frame["count"].any():
         return shown(said("Aucune commune de la référence n'est nommée dans ces fiches."))
     title = as_title(communes_told(asked))
     figure = figures.places_map(
-        frame, title=title, alt=alt("Carte : communes nommées", asked), source=source(asked)
+        frame, title=title, alt=alt("Carte : communes nommées", asked), source=source(asked, frame)
     )
     return shown(figure, undated_records_told(asked))
 
 
 def which_results(asked: About) -> Group:
-    """The results as the document states them."""
+    """The results as the document states them, whole, their quantities traced."""
     told = asked.tables.indicators
     told = told[told["record_id"].isin(asked.record_ids)]
     if asked.dated.empty:
-        return shown(not_said(asked, "ses résultats"))
+        return shown(not_said(asked, "rattaché à un résultat"))
     if told.empty:
         return shown(said("Les données n'énoncent aucun résultat chiffré."))
     titles = asked.tables.records.set_index("record_id")["title"]
@@ -273,12 +319,16 @@ def which_results(asked: About) -> Group:
         [
             {
                 "title": titles.get(record, record),
-                "text": listed([Number(row["text"], _stated(row)) for row in same.to_dict(orient="records")]),
+                "text": joined([quoted(cell, asked) for _, cell in same.groupby("cell", sort=False)], " · "),
             }
             for record, same in told.groupby("record_id", sort=False)
         ]
     )
-    return shown(display_table(rows, said("Les résultats, tels qu'ils sont énoncés"), note=source(asked)))
+    caption = said("Les résultats, tels qu'ils sont énoncés")
+    return shown(
+        display_table(rows, caption, note=source(asked, told)),
+        undated_records_told(asked),
+    )
 
 
 def which_years(asked: About) -> Group:
@@ -288,6 +338,8 @@ def which_years(asked: About) -> Group:
     frame = asked.once("year", "funder")
     frame["year"] = frame["year"].astype(str)
     years = ranked(frame, "year")
+    if len(years) == 1:  # one bar says no more than its number
+        return shown(sentences.strongest_year(years) or undated_told(asked))
     figure = figures.stacked_bars(
         frame,
         "year",
@@ -296,8 +348,8 @@ def which_years(asked: About) -> Group:
         title=as_title(sentences.strongest_year(years)),
         alt=alt("Barres : montants par année et par financeur", asked),
         in_order=True,
-        reading=said("Chaque euro est compté une seule fois, à son étape la plus avancée."),
-        source=source(asked),
+        reading=once_read(asked),
+        source=source(asked, frame),
     )
     return shown(figure)
 
@@ -307,7 +359,7 @@ def which_share(asked: About) -> Group:
     word = "territoire" if asked.territory else "financeur"
     frame, _ = everyone(asked)
     if not share_told(asked):
-        return shown(not_said(asked, f"le {word}"))
+        return shown(not_said(asked, f"rattaché à un {word}"))
     figure = figures.ranked_bars(
         frame.drop(columns="missing"),
         "name",
@@ -315,7 +367,8 @@ def which_share(asked: About) -> Group:
         alt=alt(f"Barres : montants par {word}", asked),
         accent=asked.territory or asked.funder,
         labels={"name": french.sentence_case(word)},
-        source=source(asked),
+        reading=SILENCE if asked.territory else once_read(asked),
+        source=source(asked, frame),
     )
     return shown(figure)
 
@@ -325,28 +378,39 @@ def which_projects(asked: About, most: int = 40) -> Group:
     frames = [
         asked.by("title", "recipient", "funder", "year", "stage", stage=stage) for stage in LATEST_FIRST
     ]
-    frame = pd.concat(frames, ignore_index=True)
+    frame = pd.concat([one for one in frames if len(one)] or frames[:1], ignore_index=True)
     frame = frame[~frame["title"].map(figures.nameless)]
     if frame.empty:
-        return shown(not_said(asked, "quel projet il finance"))
+        return shown(not_said(asked, "rattaché à un projet"))
     frame = frame.sort_values("amount_eur", ascending=False, kind="stable")
     rest = frame.iloc[most:]
+    names = ["title", "recipient", "funder", "year", "stage"]
+    dull = {"funder"} if asked.funder else set()  # the same on every line
+    dull |= {"recipient"} if frame["recipient"].map(figures.nameless).all() else set()
     table = display_table(
-        frame.iloc[:most][["title", "recipient", "funder", "year", "stage", "amount_eur", "trace"]],
+        frame.iloc[:most][[*(name for name in names if name not in dull), "amount_eur", "trace"]],
         said("Les actions et projets, du plus haut montant au plus bas"),
-        note=source(asked),
+        note=source(asked, frame),
     )
+    stages = said("Les étapes ne s'additionnent pas : le même euro peut passer par chacune.")
+    told = [stages if frame["stage"].nunique() > 1 else None, shared_told(asked) if asked.funder else None]
     if rest.empty:
-        return shown(table)
+        return shown(table, *told)
     trace = total_trace(rest["trace"])
-    return shown(
-        table, said("Et {n} autres, {sum} en tout.", n=str(len(rest)), sum=amount(trace["value"], trace))
+    others = french.plural(len(rest), "autre montant", "autres montants")
+    left = said(
+        "Et {n} {others}, {sum} en tout.",
+        n=french.number(len(rest)),
+        others=others,
+        sum=amount(trace["value"], trace),
     )
+    return shown(table, left if rest["stage"].nunique() == 1 else None, *told)
 
 
 def which_findings(asked: About) -> Group:
     """What the checks found: how many of each severity, then each with its place."""
     rows = placed(asked.findings)[["severity", "message", "where"]]
+    rows["message"] = [asked.finding(message) for message in rows["message"]]
     caption = said("Ce que les contrôles ont trouvé, le plus grave d'abord")
     return shown(
         findings_told(asked), display_table(rows, caption, labels={"where": "Où"}) if len(rows) else None
@@ -384,6 +448,7 @@ def which_names_were_matched(asked: About) -> Group:
     if found.empty:
         return shown(said("Tous les noms ont été lus tels qu'ils sont écrits."))
     rows = placed(found)[["stated", "message", "where"]]
+    rows["message"] = [asked.finding(message) for message in rows["message"]]
     caption = said("Les noms rapprochés d'un autre, ou restés sans commune")
     return shown(display_table(rows, caption, labels={"where": "Où"}))
 
@@ -399,14 +464,20 @@ def which_remarks(asked: About) -> Group:
 
 
 def what_to_know(asked: About) -> Group:
-    """Alerts, readings, sources, acronyms: what the figures rest on."""
+    """Alerts, the widest gaps first, then readings, sources, acronyms: what the figures rest on."""
     alerts = asked.findings[asked.findings["severity"].ne("info")]
+    alerts = alerts.iloc[(-alerts["gap"].abs().fillna(0)).argsort(kind="stable")]
     corrected = asked.findings[asked.findings["code"].str.contains("CORRECT", case=False)]
-    messages = tuple(dict.fromkeys([*alerts["message"].iloc[:ALERTS], *corrected["message"]]))
+    messages = dict.fromkeys([*alerts["message"].iloc[:ALERTS], *corrected["message"]])
     more = len(alerts) - ALERTS
     rest = said("Les autres alertes sont dans le rapport sur la qualité des données.") if more > 0 else None
-    tables = (readings_table(asked), sources_table(asked), glossary(asked))
-    return shown(findings_told(asked), Listing(messages), rest, *tables)
+    told = Listing(tuple(asked.finding(message) for message in messages))
+    return shown(findings_told(asked), told, rest, *what_they_rest_on(asked).items)
+
+
+def what_they_rest_on(asked: About) -> Group:
+    """Readings, sources, acronyms: what the figures rest on, alerts left aside."""
+    return shown(readings_table(asked), sources_table(asked), glossary(asked))
 
 
 # --- Sentences of what is asked ------------------------------------------------------------------------
@@ -414,13 +485,49 @@ def what_to_know(asked: About) -> Group:
 
 def money(stage: str, asked: About | None = None) -> str:
     """« montants prévus en 2013 »."""
-    when = asked.when if asked and (asked.years or asked.widened) else ""
-    return f"montants {STAGE_WORDS[stage][1]} {when}".rstrip()
+    if asked is None or not (asked.years or asked.widened):
+        return f"montants {STAGE_WORDS[stage][1]}"
+    return f"montants {STAGE_WORDS[stage][1]}{' ' if asked.years else ', '}{asked.when}"
+
+
+def effort_told(asked: About) -> Sentence:
+    """What each funder brings, each euro once, where several stages tell the same money."""
+    if asked.dated["stage"].nunique() < 2:
+        return SILENCE
+    frame = ranked(asked.once("funder"), "funder")
+    if asked.funder is None:
+        return sentences.effort(frame, asked.when)
+    whole = total_trace(frame["trace"])
+    return said(
+        "{when}, {amount} de soutien, chaque euro compté une seule fois.",
+        when=french.sentence_case(asked.when),
+        amount=amount(whole["value"], whole),
+    )
+
+
+def once_read(asked: About) -> Sentence:
+    """How the amounts of several stages are put together, as the reading line of a figure."""
+    if asked.dated["stage"].nunique() < 2:
+        return SILENCE
+    return said("Chaque euro est compté une seule fois, à son étape la plus avancée.")
+
+
+def counted_at_a_later_stage(asked: About) -> set[str]:
+    """The funders whose plan details an award: what it does not itemise is counted in the award."""
+    lines = asked.dated
+    detailing = lines[lines["part_of"].isin(lines["funding_id"])]
+    return {str(name) for name in detailing["funder"].dropna()}
 
 
 def stages_told(asked: About) -> Sentence:
-    """How much at each stage."""
-    return sentences.stages(stage_sums(asked), asked.when)
+    """How much at each stage; whose it is when one funder brings the amounts of the only stage."""
+    sums = stage_sums(asked)
+    if len(sums) == 1 and asked.funder is None:
+        names = funders(asked, sums["stage"].iloc[0])["name"]
+        if len(names) == 1:
+            told = as_title(sentences.stages(sums, asked.when))
+            return said("{told}, en totalité par {name}.", told=told, name=french.the(names.iloc[0]))
+    return sentences.stages(sums, asked.when)
 
 
 def share_told(asked: About) -> Sentence:
@@ -430,8 +537,13 @@ def share_told(asked: About) -> Sentence:
     if mine not in set(frame["name"]):
         return SILENCE
     row = frame[frame["name"] == mine].iloc[0]
+    verbs = ("reçoivent", "reçoit") if asked.territory else ("apportent", "apporte")
     return said(
-        "{name} : {share} des {whole}.", name=mine, share=share(row["share"], row["share_trace"]), whole=whole
+        "{name} {verb} {share} des {whole}.",
+        name=sentences.subject(str(mine)),
+        verb=verbs[0] if french.is_plural(str(mine)) else verbs[1],
+        share=share(row["share"], row["share_trace"]),
+        whole=whole,
     )
 
 
@@ -449,7 +561,10 @@ def funder_told(asked: About) -> Sentence:
     """Who funds most, each euro counted once."""
     if asked.funder is not None:
         return SILENCE
-    return sentences.leader(ranked(asked.once("funder"), "funder"), "financeur", once_counted(asked))
+    frame = ranked(asked.once("funder"), "funder")
+    if len(frame) == 1 and asked.dated["stage"].nunique() == 1:
+        return SILENCE  # said with the amount
+    return sentences.leader(frame, "financeur", once_counted(asked))
 
 
 def once_counted(asked: About) -> str:
@@ -457,9 +572,7 @@ def once_counted(asked: About) -> str:
     found = asked.dated["stage"].unique()
     if len(found) == 1:
         return money(str(found[0]), asked)
-    return (
-        f"euros {asked.of_when}, comptés une seule fois" if asked.years else "euros, comptés une seule fois"
-    )
+    return f"euros{f' {asked.of_when}' if asked.years else ''}, chacun compté une seule fois"
 
 
 def axis_told(asked: About) -> Sentence:
@@ -496,19 +609,6 @@ def not_itemised_told(asked: About) -> Sentence:
     return sentences.not_itemised(amount(whole["value"], whole), parts)
 
 
-def each_euro_once(asked: About) -> Sentence:
-    """The effort of each funder once each euro is counted once, where several stages tell the same money."""
-    if asked.dated["stage"].nunique() < 2:
-        return SILENCE
-    parts = [
-        said("{amount} ({name})", amount=amount(row["amount_eur"], row["trace"]), name=row["funder"])
-        for row in asked.once("funder").to_dict(orient="records")
-    ]
-    return said(
-        "Chaque euro compté une seule fois, à son étape la plus avancée : {parts}.", parts=listed(parts)
-    )
-
-
 def undated_told(asked: About, stage: str | None = None) -> Sentence:
     """What carries no year, stage by stage (or at one stage)."""
     frame = stage_sums(asked, undated=True)
@@ -529,7 +629,12 @@ def shared_told(asked: About) -> Sentence:
     for stage, same in lines.groupby("stage"):
         trace = amount_trace(same["funding_id"].tolist(), asked.tables)
         rows.append(worded(trace["value"], str(stage), trace))
-    return said("{rows} à plusieurs territoires ensemble : partagés à parts égales.", rows=listed(rows))
+    how = {"population": "partagés selon la population", "whole": "montrés sans les partager"}
+    return said(
+        "{rows} à plusieurs territoires ensemble : {how}.",
+        rows=listed(rows),
+        how=how.get(asked.apportion, "partagés à parts égales"),
+    )
 
 
 def communes_told(asked: About) -> Sentence:
@@ -540,12 +645,12 @@ def communes_told(asked: About) -> Sentence:
         return SILENCE
     number = count(len(cells), "commune", feminine=True, trace=count_of(cells, "commune"))
     verb = "est nommée" if len(cells) == 1 else "sont nommées"
-    return said("{number} " + verb + " dans les actions et projets.", number=number)
+    return said("{number} " + verb + " par les actions et projets.", number=number)
 
 
 def undated_records_told(asked: About) -> Sentence:
     """That the records shown include some without a year."""
-    if asked.undated.empty:
+    if asked.undated.empty or not asked.years:
         return SILENCE
     return said("Les fiches sans année sont comprises : rien ne dit qu'elles ne sont pas de cette période.")
 
@@ -554,10 +659,7 @@ def records_told(asked: About) -> Sentence:
     """How many actions and projects carry the amounts."""
     records = asked.tables.records
     records = records[records["record_id"].isin(asked.dated["record_id"])]
-    cells = [
-        [row["source"], row["sheet"], row["cell"], row["title"], 0]
-        for row in records.to_dict(orient="records")
-    ]
+    cells = cells_of(records, asked.tables)
     number = count(len(cells), "action ou projet", "actions ou projets", trace=count_of(cells, "fiche"))
     return said("{number} {verb} ces montants.", number=number, verb="porte" if len(cells) < 2 else "portent")
 
@@ -580,9 +682,7 @@ def findings_told(asked: About) -> Sentence:
     told = []
     for severity, nouns in _SEVERITY_NOUNS.items():
         same = asked.findings[asked.findings["severity"].eq(severity)]
-        cells = [
-            [row["source"], row["sheet"], row["cell"], row["stated"], 0] for row in same.to_dict("records")
-        ]
+        cells = cells_of(same.fillna({"sheet": "", "cell": ""}), asked.tables)
         told.append(
             count(len(cells), *nouns, feminine=severity != "blocking", trace=count_of(cells, nouns[0]))
         )
@@ -632,13 +732,19 @@ def dated_years(asked: About) -> Sentence:
     return sentences.dated_years(sorted(int(year) for year in asked.lines["year"].dropna().unique()))
 
 
-def not_said(asked: About, what: str) -> Sentence:
-    """That no amount of the years asked says `what`."""
+def not_said(asked: About, what: str, column: str = "") -> Sentence:
+    """That no amount of the years asked is `what` (« rattaché à un axe »), and which years are."""
     if asked.dated.empty:
         return said("Sans montant daté {of}, pas de réponse.", of=asked.of_when)
-    return said(
-        "Aucun montant {when} ne dit {what}.", when=f"daté {asked.of_when}" if asked.years else "", what=what
-    )
+    none = said("Aucun de ces montants n'est {what}.", what=what)
+    if asked.years:
+        none = said("Aucun montant daté {when} n'est {what}.", when=asked.of_when, what=what)
+    lines = asked.always.lines
+    known = lines[lines[column].notna()]["year"].dropna().unique() if column in lines else []
+    if not len(known):
+        return none
+    years = listed([str(int(year)) for year in sorted(known)])
+    return said("{none} Seuls des montants de {years} le sont.", none=none, years=years)
 
 
 # --- Around the answers --------------------------------------------------------------------------------
@@ -650,10 +756,32 @@ def alt(what: str, asked: About) -> str:
     return text if len(text) <= 80 else what[:80]
 
 
-def source(asked: About) -> str:
-    """The source line of a figure: the titles and dates of the files read."""
-    read = [sheet for sheet in asked.tables.sources if sheet.tables]
-    return french.listing(dict.fromkeys(f"{sheet.title} ({sheet.producer}, {sheet.date})" for sheet in read))
+def source(asked: About, frame: pd.DataFrame | None = None) -> str:
+    """The source line of a figure: the files, the sheets that the numbers of `frame` come from, the dates."""
+    used = _places_read(frame)
+    lines = []
+    for sheet in asked.tables.sources:
+        pages = [page for file, page in used if sheet.path.name == Path(file).name and page]
+        if sheet.tables and (pages or not used):
+            where = f", {french.plural(len(pages), 'feuille')} {french.listing(pages)}" if pages else ""
+            lines.append(f"{sheet.title}{where} ({sheet.producer}, {french.month(str(sheet.date))})")
+    return french.typographic(french.listing(dict.fromkeys(lines)))
+
+
+def _places_read(frame: pd.DataFrame | None) -> list[tuple[str, str]]:
+    """(file, sheet) of every cell behind the numbers of the frame, in the order they are met."""
+    if frame is None:
+        return []
+    if "sheet" in frame:
+        return sorted(set(zip(frame["source"].astype(str), frame["sheet"].astype(str), strict=True)))
+    found: dict[tuple[str, str], None] = {}
+    waiting = [trace for name in frame if str(name).endswith("trace") for trace in frame[name]]
+    while waiting:
+        trace = waiting.pop()
+        if isinstance(trace, dict):
+            found |= {(str(cell[0]), str(cell[1])): None for cell in trace.get("cells", [])}
+            waiting += trace.get("of", [])
+    return sorted(found)
 
 
 def readings_table(asked: About) -> Shown | None:
@@ -661,9 +789,9 @@ def readings_table(asked: About) -> Shown | None:
     declared = (asked.tables.readings or {}).values()
     rows = [
         {
-            "question": reading["question"],
+            "question": french.typographic(reading["question"]),
             "choice": reading["choices"].get(reading["default"], {}).get("label", reading["default"]),
-            "why": reading.get("why", french.NOTHING),
+            "why": french.typographic(reading.get("why", french.NOTHING)),
         }
         for reading in declared
         if "question" in reading
@@ -673,7 +801,7 @@ def readings_table(asked: About) -> Shown | None:
 
 
 def sources_table(asked: About) -> Shown:
-    """The files, who made them, when, how reliable, and their checksum."""
+    """The files that the tables and the places are read from: who made them, when, how reliable, checksum."""
     labels = {
         "title": "Source",
         "producer": "Producteur",
@@ -683,10 +811,18 @@ def sources_table(asked: About) -> Shown:
         "sha256": "Empreinte",
     }
     rows = [
-        {name: str(getattr(sheet, name))[: 12 if name == "sha256" else None] for name in labels}
+        {
+            **{name: french.typographic(str(getattr(sheet, name))) for name in labels},
+            "date": french.month(str(sheet.date)),
+            "sha256": str(sheet.sha256)[:12],
+        }
         for sheet in asked.tables.sources
+        if sheet.tables or REFERENCE in sheet.path.parts
     ]
     return display_table(pd.DataFrame(rows, columns=list(labels)), said("Les sources"), labels=labels)
+
+
+REFERENCE = "reference"  # the folder of the communes
 
 
 def placed(findings: pd.DataFrame) -> pd.DataFrame:
@@ -710,6 +846,33 @@ def glossary(asked: About) -> Glossary:
     texts += ["ESS", *(f"{sheet.title} {sheet.producer}" for sheet in tables.sources)]
     used = set(re.findall(r"\w+", " ".join(texts)))
     return Glossary(tuple((word, known[word]) for word in sorted(known) if word in used))
+
+
+def quoted(cell: pd.DataFrame, asked: About) -> Sentence:
+    """The text of one cell of results, whole, the quantities and amounts read in it traced."""
+    rows = cell.to_dict(orient="records")
+    text = written(asked.tables, rows[0])
+    numbers = [(row["text"], _stated(row)) for row in rows]
+    money_read = french.amounts(text)
+    numbers += [
+        (one.text, _amount_written(rows[0], text, one.euros, place if len(money_read) > 1 else 0))
+        for place, one in enumerate(money_read, start=1)
+    ]
+    parts: list[str | Number] = []
+    for shown_as, trace in sorted(numbers, key=lambda number: text.find(number[0])):
+        before, found, after = text.partition(shown_as)
+        if found:
+            parts += [before] if before else []
+            parts.append(Number(found, trace))
+            text = after
+    return Sentence((*parts, text) if text else tuple(parts))
+
+
+def _amount_written(row: dict[Any, Any], text: str, euros: float, part: int) -> dict[str, Any]:
+    """The trace of an amount that a text states."""
+    cell = [row["source"], row["sheet"], row["cell"], text, part]
+    words = f"écrit en {row['cell']}"
+    return {"op": "sum", "unit": "EUR", "value": euros, "words": words, "cells": [cell]}
 
 
 def _stated(row: dict[Any, Any]) -> dict[str, Any]:

@@ -281,7 +281,7 @@ def _once(lines: pd.DataFrame, funding: pd.DataFrame, apart: list[str]) -> pd.Da
     above = _line_above(lines, funding, apart)
     rank = lines["stage"].map(_NEAREST).fillna(_NO_LINE).to_numpy(dtype="int64")
     rank = np.where(lines["amount_eur"].notna(), rank, _NO_LINE - 1)
-    order = _from_details_up(above)
+    order = _from_details_up(above, lines["funding_id"])
     reach = rank.copy()  # the nearest to money spent among a line and all that details it, directly or not
     below = np.full(len(lines), _NO_LINE - 1)
     for line in order:
@@ -328,19 +328,25 @@ def _line_above(lines: pd.DataFrame, funding: pd.DataFrame, apart: list[str]) ->
             fits &= theirs[at] == mine
         above = np.where(fits, here[at], above)
         at = np.where(looking & ~fits, parent[at], -1)
-    raise DataError(
+    raise _loop(lines.loc[at >= 0, "funding_id"])
+
+
+def _loop(ids: pd.Series) -> DataError:
+    return DataError(
         "Des montants se détaillent en boucle (part_of).",
-        seen=lines.loc[at >= 0, "funding_id"].tolist(),
+        seen=ids.tolist(),
         todo="corrigez part_of dans la fiche source : une ligne ne peut pas détailler ce qui la détaille.",
     )
 
 
-def _from_details_up(above: np.ndarray) -> list[int]:
+def _from_details_up(above: np.ndarray, ids: pd.Series) -> list[int]:
     """The positions of the lines that detail or are detailed, details before what they detail."""
     depth = np.zeros(len(above), dtype="int64")
     at = above.copy()
     while (at >= 0).any():
         depth += at >= 0
+        if depth.max() > len(above):
+            raise _loop(ids[at >= 0])
         at = np.where(at >= 0, above[at], -1)
     involved = np.union1d(np.flatnonzero(above >= 0), above[above >= 0])
     return involved[np.argsort(-depth[involved], kind="stable")].tolist()

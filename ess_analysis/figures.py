@@ -203,8 +203,10 @@ def places_map(frame: pd.DataFrame, *, title: Text, alt: str, **around: Any) -> 
         for row, weight in zip(frame.itertuples(), frame["count"].astype(float), strict=True)
     ]
     reached = frame[frame["count"] > 0].sort_values(["count", "commune"], ascending=[False, True])
-    data = display_table(reached.drop(columns=["longitude", "latitude"]), title, labels={"count": "Fiches"})
-    return Figure(title, map_svg(points, alt=alt), alt, data, **around)
+    labels = {"count": "Actions et projets"}
+    data = display_table(reached.drop(columns=["longitude", "latitude"]), title, labels=labels)
+    legend = ("nommée (surface : actions et projets)", "autre commune")
+    return Figure(title, map_svg(points, alt=alt, legend=legend), alt, data, **around)
 
 
 # --- From a long table to what is drawn -------------------------------------------------------------
@@ -442,10 +444,11 @@ def _scale(bars: Sequence[Bar]) -> tuple[float, float]:
     return min(ends), (max(ends) if max(ends) > min(ends) else min(ends) + 1)
 
 
-def map_svg(points: Sequence[Point], *, alt: str) -> str:
+def map_svg(points: Sequence[Point], *, alt: str, legend: tuple[str, str] | None = None) -> str:
     """Every place as a circle at its true position, as SVG: filled and named where reached, hollow elsewhere.
 
     A degree of longitude is drawn shorter than one of latitude, as it is there; areas follow the weight.
+    `legend` names the filled circles, then the hollow ones.
     """
     if not points:
         return _svg(_Drawing("f"), alt, height=1, width=1)
@@ -456,11 +459,13 @@ def map_svg(points: Sequence[Point], *, alt: str) -> str:
     scale = (width - margin - right) / ((east - west) * math.cos(middle))
     height = (north - south) * scale + 2 * margin
     drawing = _Drawing(_key(alt, points))
+    top = _map_legend(drawing, legend) if legend else 0
+    height += top
     heaviest = max(p.weight for p in points)
     placed: list[tuple[Point, float, float, float]] = []
     for point in sorted(points, key=lambda p: (-p.weight, p.label)):
         x = margin + (point.longitude - west) * scale * math.cos(middle)
-        y = margin + (north - point.latitude) * scale
+        y = top + margin + (north - point.latitude) * scale
         radius = 3.0 if not point.weight else 10 * math.sqrt(point.weight / heaviest)
         placed.append((point, round(x, 1), round(y, 1), round(radius, 1)))
     for point, x, y, radius in sorted(placed, key=lambda p: bool(p[0].weight)):
@@ -474,12 +479,26 @@ def map_svg(points: Sequence[Point], *, alt: str) -> str:
             stroke=PAPER if point.weight else MUTED,
             stroke_width=1.5,
         )
-    _names(drawing, placed, width, height)
-    return _svg(drawing, alt, height=height, width=width)
+    _names(drawing, placed, width, height, top)
+    return _svg(drawing, alt, height=round(height), width=width)
+
+
+def _map_legend(drawing: _Drawing, legend: tuple[str, str]) -> float:
+    """The height taken by what a filled and a hollow circle stand for."""
+    looks = ((6.0, COLOURS[0], PAPER), (3.0, PAPER, MUTED))
+    for place, (name, (radius, fill, stroke)) in enumerate(zip(legend, looks, strict=True)):
+        y = 12 + 18 * place
+        drawing.add("circle", cx=8, cy=y, r=radius, fill=fill, stroke=stroke, stroke_width=1.5)
+        drawing.add("text", _text(name), x=22, y=y + 4.5, font_size=13, fill=INK)
+    return 18.0 * len(legend) + 6
 
 
 def _names(
-    drawing: _Drawing, placed: Sequence[tuple[Point, float, float, float]], width: float, height: float
+    drawing: _Drawing,
+    placed: Sequence[tuple[Point, float, float, float]],
+    width: float,
+    height: float,
+    top: float,
 ) -> None:
     """The names of the places reached, each as near as it can be without hiding a name or a filled circle.
 
@@ -488,24 +507,44 @@ def _names(
     taken = [(x - r, y - r, x + r, y + r) for point, x, y, r in placed if point.weight]
     for point, x, y, radius in [place for place in placed if place[0].weight][:NAMED]:
         long = text_width(point.label, 13)
-        for distance, angle in _ROUND:
-            reach = radius + distance
-            at_x, at_y = x + reach * math.cos(angle), y + reach * math.sin(angle)
-            left = at_x - long * (1 - math.cos(angle)) / 2
-            box = (left, at_y - 8, left + long, at_y + 8)
-            inside = box[0] >= 0 and box[2] <= width and box[1] >= 0 and box[3] <= height
-            way = [(x + (at_x - x) * t / 8, y + (at_y - y) * t / 8) for t in range(2, 9)]
-            tie = [(a - 1, b - 1, a + 1, b + 1) for a, b in way if math.hypot(a - x, b - y) > radius + 2]
-            if not inside or any(_overlap(one, other) for one in (box, *tie) for other in taken):
-                continue
-            taken.append(box)
-            if distance > 8:
-                ends = {"x1": round(x, 1), "y1": round(y, 1), "x2": round(at_x, 1), "y2": round(at_y, 1)}
-                drawing.add("line", **ends, stroke=INK, stroke_width=0.8)
-            halo = {"stroke": PAPER, "stroke_width": 3, "paint_order": "stroke"}
-            spot = {"x": round(left, 1), "y": round(at_y + 4.5, 1)}
-            drawing.add("text", _text(point.label), **spot, font_size=13, fill=INK, **halo)
-            break
+        spots = [_spot(x, y, radius + distance, angle, long, distance > 8) for distance, angle in _ROUND]
+        inside = [
+            spot
+            for spot in spots
+            if spot.box[0] >= 0 and spot.box[2] <= width and spot.box[1] >= top and spot.box[3] <= height
+        ]
+        free = [spot for spot in inside if not any(_overlap(spot.box, other) for other in taken)]
+        clear = (
+            spot for spot in free if not any(_overlap(step, other) for step in spot.tie for other in taken)
+        )
+        spot = next(clear, free[0] if free else None)  # a line may cross another where nothing else is left
+        if spot is None:
+            continue
+        taken.append(spot.box)
+        if spot.tie:
+            ends = {"x1": round(x, 1), "y1": round(y, 1), "x2": round(spot.x, 1), "y2": round(spot.y, 1)}
+            drawing.add("line", **ends, stroke=INK, stroke_width=0.8)
+        halo = {"stroke": PAPER, "stroke_width": 3, "paint_order": "stroke"}
+        at = {"x": round(spot.box[0], 1), "y": round(spot.y + 4.5, 1)}
+        drawing.add("text", _text(point.label), **at, font_size=13, fill=INK, **halo)
+
+
+@dataclass(frozen=True)
+class _Spot:
+    """Where a name may stand: the end of its line, its box, the steps of the line outside the circle."""
+
+    x: float
+    y: float
+    box: tuple[float, float, float, float]
+    tie: tuple[tuple[float, float, float, float], ...]
+
+
+def _spot(x: float, y: float, reach: float, angle: float, long: float, tied: bool) -> _Spot:
+    at_x, at_y = x + reach * math.cos(angle), y + reach * math.sin(angle)
+    left = at_x - long * (1 - math.cos(angle)) / 2
+    way = [(x + (at_x - x) * t / 8, y + (at_y - y) * t / 8) for t in range(3, 9)] if tied else []
+    tie = tuple((a - 1, b - 1, a + 1, b + 1) for a, b in way)
+    return _Spot(at_x, at_y, (left, at_y - 8, left + long, at_y + 8), tie)
 
 
 def _overlap(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> bool:

@@ -118,7 +118,7 @@ def elided(word: str, following: str) -> str:
     """« de » or « le » before the next word: « d'Anstaing », « de Lille », « l'axe »."""
     bare = strip_accents(following.lstrip("« " + SOLID + THIN)).lower()
     if bare[:1] in tuple("aeiouy") or (bare[:1] == "h" and bare.split(" ")[0].split("-")[0] in _MUTE_H):
-        return word[:-1] + "'" + following
+        return word[:-1] + "’" + following
     return f"{word} {following}"
 
 
@@ -143,16 +143,52 @@ _MUTE_H = {  # words and communes whose h is mute; « Hem » is not among them
 
 def of(name: str) -> str:
     """« de » with its contractions: « de la Ville », « du Forum », « d'Anstaing », « des Villes »."""
+    name = the(name)
     for article, contracted in (("le ", "du "), ("les ", "des ")):
         if name.lower().startswith(article):
             return contracted + name[len(article) :]
     return elided("de", name)
 
 
+_ARTICLES = {  # first words of institutions' names that take an article in a sentence
+    "la": ("ville", "commune", "métropole", "communauté", "région", "caisse", "chambre", "mission"),
+    "le": ("département", "conseil", "centre", "syndicat", "fonds", "territoire", "groupement"),
+    "l’": ("association", "agence", "union", "état"),
+    "les": ("villes", "communes", "associations", "territoires", "départements", "régions"),
+}
+
+
+def the(name: str) -> str:
+    """The name with the article its first word asks for: « la Ville de Lille », « Lille Métropole »."""
+    first = name.split(" ")[0]
+    for article, words in _ARTICLES.items():
+        if first.lower() in words and not first.isupper():
+            return f"{article}{name}" if article.endswith("’") else f"{article} {name}"
+    return name
+
+
+def is_plural(name: str) -> bool:
+    """Whether the name asks for a plural verb: « Villes de Lille et Loos »."""
+    return name.split(" ")[0].lower() in _ARTICLES["les"]
+
+
 def day(date: dt.date) -> str:
     """The date in full: « 1er novembre 2014 »."""
     number_of_day = "1er" if date.day == 1 else str(date.day)
     return f"{number_of_day} {MONTHS[date.month - 1]} {date.year}"
+
+
+def month(text: str) -> str:
+    """A date kept as « 2014-11 » or « 2014-11-03 », in words: « novembre 2014 »; anything else as it is."""
+    dated = re.fullmatch(r"((?:19|20)\d\d)-(0[1-9]|1[0-2])(?:-(\d\d))?", text)
+    if dated is None:
+        return text
+    year, number_of_month, number_of_day = dated.groups()
+    if number_of_day:
+        with suppress(ValueError):
+            return day(dt.date(int(year), int(number_of_month), int(number_of_day)))
+        return text
+    return f"{MONTHS[int(number_of_month) - 1]} {year}"
 
 
 def sentence_case(text: str) -> str:
@@ -192,16 +228,32 @@ _WHOLE = (
     rf"(?:\d{{1,3}}(?:[{_SPACES}]\d{{3}})+|\d{{1,3}}(?:\.\d{{3}})+(?=,)|\d{{1,3}}(?:,\d{{3}})+(?=\.)|\d+)"
 )
 _AMOUNT = re.compile(
-    rf"(?<![\d.,])(?P<whole>{_WHOLE})(?:[.,](?P<decimals>\d+))?\s*(?P<unit>k€|K€|M€|€|euros?\b|EUR\b)"
+    rf"(?<![\d.,])(?P<whole>{_WHOLE})(?:[.,](?P<decimals>\d+))?\s*"
+    r"(?P<unit>[kK] ?€|[kK](?:EUR|euros?)\b|M ?€|M(?:EUR|euros?)\b|millions? d['’](?:€|euros?\b)|milliers? d['’](?:€|euros?\b)"
+    rf"|€uros?\b|€|(?:euros?|Euros?|EUROS?|EUR|eur)\b)"
     rf"(?:\s*(?:\(\s*(?P<year1>(?:19|20)\d\d)\s*\)|(?:en|pour)\s+(?P<year2>(?:19|20)\d\d)\b))?"
 )
-_UNITS = {"k€": 1000, "K€": 1000, "M€": 1_000_000}
+_UNITS = {"k": 1000, "K": 1000, "M": 1_000_000, "milli": 1000, "millio": 1_000_000}
+
+
+def _unit(written: str) -> int:
+    """What one is worth in euros: 1000 for « k€ », 1 for « € »."""
+    for start in ("millio", "milli", "k", "K", "M"):
+        if written.startswith(start):
+            return _UNITS[start]
+    return 1
+
+
 _LONGEST = 4000  # characters; no cell of amounts is longer
 _SIGN = re.compile(r"(?:^|[^\w.,])[-\u2212]$")  # stuck to the number
-_UNFINISHED = re.compile(rf"\d[{_SPACES}]*[-\u2212\u2013+*/]?[{_SPACES}]*$|[-\u2212\u2013+*/][{_SPACES}]+$")
-_YEAR_BEFORE = re.compile(r"(?<!\d)(?:19|20)\d\d\s+$")
+_UNFINISHED = re.compile(
+    rf"\d[-\u2212\u2013+*/.,{_SPACES}]*$|[-\u2212\u2013+*/][{_SPACES}]+$|[$£¥][{_SPACES}]*$"
+)
+_YEAR_BEFORE = re.compile(r"(?<!\d)(?:19|20)\d\d\s*[,:]?\s+$")
 _ALONE = re.compile(rf"[-\u2212]?\d[\d.,{_SPACES}]*")
 _IN_BRACKETS = re.compile(rf"\(\s*(\d[\d.,{_SPACES}]*\s*€?)\s*\)")
+_ASIDE = re.compile(r"\([^()]*\)|\b(?:19|20)\d\d\b")  # what may stand beside an amount: brackets, years
+_MARKED = re.compile(rf"[A-JLN-Z][{_SPACES}]+(\d[\d.{_SPACES}]*,\d\d)")  # a letter apart: « N   82 584,28 »
 
 
 class Amount(NamedTuple):
@@ -231,11 +283,11 @@ def amounts(text: str, decimal: str = "") -> list[Amount]:
         if _UNFINISHED.search(before) and not dated:
             return []
         thousands = len(decimals) == 3 and re.fullmatch(r"[1-9]\d{0,2}", whole)
-        if thousands and not decimal and match["unit"] not in _UNITS:
+        if thousands and not decimal and _unit(match["unit"]) == 1:
             return []
         year = match["year1"] or match["year2"]
         value = Decimal(re.sub(rf"[.,{_SPACES}]", "", whole) + "." + (decimals or "0"))
-        euros_read = float(value * _UNITS.get(match["unit"], 1) * (-1 if _SIGN.search(before) else 1))
+        euros_read = float(value * _unit(match["unit"]) * (-1 if _SIGN.search(before) else 1))
         found.append(Amount(euros_read, int(year) if year else None, match[0].strip()))
         end = match.end()
     return found
@@ -251,7 +303,14 @@ def cell_amounts(text: str, decimal: str = "") -> list[Amount]:
         return [amount._replace(text=text) for amount in amounts(f"{text} €", decimal)]
     if bracketed := _IN_BRACKETS.fullmatch(text):
         return cell_amounts(f"-{bracketed[1].removesuffix('€').strip()}", decimal)
+    if marked := _MARKED.fullmatch(text):
+        return [amount._replace(text=text) for amount in cell_amounts(marked[1], decimal)]
     found = amounts(text, decimal)
+    rest = text
+    for amount in found:
+        rest = rest.replace(amount.text, " ", 1)
+    if re.search(r"\d", _ASIDE.sub(" ", rest)):  # « 12 € 50 », « 2 x 500 € »
+        return []
     years = {amount.year for amount in found}
     return found if len(found) < 2 or (None not in years and len(years) == len(found)) else []
 

@@ -14,6 +14,7 @@ import pandas as pd
 
 from ess_analysis import french
 from ess_analysis.display import SILENCE, Number, Sentence, Trace
+from ess_analysis.traces import total_trace
 
 STAGE_WORDS = {  # the past participle after an amount, singular then plural
     "allocated": ("alloué", "alloués"),
@@ -115,7 +116,7 @@ def stages(frame: pd.DataFrame, when: str) -> Sentence:
 
 
 def leader(frame: pd.DataFrame, noun: str, whole: str, *, feminine: bool = False) -> Sentence:
-    """Who comes first: « Premier financeur des montants prévus : Ville de Lille, 80 718 €, soit 57 % »."""
+    """Who comes first: « Premier financeur des montants prévus : Ville de Lille (80 718 €, 57 %). »"""
     known = frame[~frame["missing"] & frame["amount_eur"].gt(0)]
     if known.empty:
         return SILENCE
@@ -131,7 +132,7 @@ def leader(frame: pd.DataFrame, noun: str, whole: str, *, feminine: bool = False
         "first": "Première" if feminine else "Premier",
     }
     if len(frame) == 1:
-        return said("{one} {noun} pour les {whole} : {name}, {amount}.", **values)
+        return said("{one} {noun} pour les {whole} : {name} ({amount}).", **values)
     if len(top) > 3:
         values["none"] = "Aucune" if feminine else "Aucun"
         return said(
@@ -141,20 +142,20 @@ def leader(frame: pd.DataFrame, noun: str, whole: str, *, feminine: bool = False
         values |= {"nouns": french.plural(2, noun), "names": french.listing(top["name"])}
         values["each"] = "chacune" if feminine else "chacun"
         values["firsts"] = "Premières" if feminine else "Premiers"
-        return said(
-            "{firsts} {nouns} des {whole}, à égalité : {names}, {amount} et {share} {each}.", **values
-        )
-    return said("{first} {noun} des {whole} : {name}, {amount}, soit {share}.", **values)
+        return said("{firsts} {nouns} des {whole}, à égalité : {names} ({amount}, {share} {each}).", **values)
+    return said("{first} {noun} des {whole} : {name} ({amount}, {share}).", **values)
 
 
 def strongest_year(frame: pd.DataFrame) -> Sentence:
-    """The year with most money: « Année la plus soutenue : 2013, 198 718 €, soit 61 %. »"""
+    """The year with most money: « Année la plus soutenue : 2013, avec 198 718 €, soit 61 % du total. »"""
     known = frame[~frame["missing"] & frame["amount_eur"].gt(0)]
     if known.empty:
         return SILENCE
     first = known.iloc[0]
+    if len(known) == 1 and len(frame) == 1:
+        return said("Tous ces montants sont de {year}.", year=first["name"])
     return said(
-        "Année la plus soutenue : {year}, {amount}, soit {share}.",
+        "Année la plus soutenue : {year}, avec {amount}, soit {share} du total.",
         year=first["name"],
         amount=amount(first["amount_eur"], first["trace"]),
         share=share(first["share"], first["share_trace"]),
@@ -182,7 +183,53 @@ def concentration(frame: pd.DataFrame, noun: str, whole: str, top: int, trace: T
     held = share(first["share"], first["share_trace"])
     if len(known) == 1:
         return said("Un seul {noun} pour les {whole} : {name}.", noun=noun, whole=whole, name=first["name"])
-    return said("{name} reçoit {share} des {whole}.", name=first["name"], share=held, whole=whole)
+    return said(
+        "{name} {verb} {share} des {whole}.",
+        name=subject(first["name"]),
+        verb="reçoivent" if french.is_plural(first["name"]) else "reçoit",
+        share=held,
+        whole=whole,
+    )
+
+
+def subject(name: str) -> str:
+    """The name at the head of a sentence: « La Ville de Lille », « Lille Métropole »."""
+    return french.sentence_case(french.the(name))
+
+
+def effort(frame: pd.DataFrame, when: str, shown: int = 3) -> Sentence:
+    """What all funders bring, each euro once: « En 2013, 20 € de soutien… : 12 € de A (60 %) et 8 € de B… »
+
+    `frame` is that of the funders, ranked; past `shown`, the others are told together.
+    """
+    if frame.empty:
+        return SILENCE
+    whole = total_trace(frame["trace"])
+    head = said(
+        "{when}, {amount} de soutien, chaque euro compté une seule fois",
+        when=french.sentence_case(when),
+        amount=amount(whole["value"], whole),
+    )
+    if len(frame) == 1:
+        return said("{head}, tous {of}.", head=head, of=french.of(frame["name"].iloc[0]))
+    parts = [
+        said(
+            "{amount} {of} ({share})",
+            amount=amount(row["amount_eur"], row["trace"]),
+            of=french.of(row["name"]),
+            share=share(row["share"], row["share_trace"]),
+        )
+        for row in frame.iloc[:shown].to_dict(orient="records")
+    ]
+    rest = frame.iloc[shown:]
+    if len(rest):
+        trace = total_trace(rest["trace"])
+        others = french.plural(len(rest), "autre financeur", "autres financeurs")
+        value = amount(trace["value"], trace)
+        parts.append(
+            said("{amount} de {n} {others}", amount=value, n=french.number(len(rest)), others=others)
+        )
+    return said("{head} : {parts}.", head=head, parts=listed(parts))
 
 
 def not_itemised(gap: Number, parts: Sequence[Sentence]) -> Sentence:
@@ -192,16 +239,18 @@ def not_itemised(gap: Number, parts: Sequence[Sentence]) -> Sentence:
     return said("{gap} annoncés ne sont détaillés par aucune ligne : {parts}.", gap=gap, parts=listed(parts))
 
 
-def worst_gap(name: str, gap: float, trace: Trace) -> Sentence:
-    """The widest gap between an announced total and its lines, or that there is none."""
+def worst_gap(name: str, gap: float, trace: Trace, stated: float, stated_trace: Trace) -> Sentence:
+    """The widest gap between an announced total and its lines (of `name`, if any), or that there is none."""
     if not gap:
         return said("Les lignes retrouvent tous les totaux annoncés.")
-    template = (
-        "Total « {name} » : {gap} ne sont détaillés par aucune ligne."
-        if gap > 0
-        else "Total « {name} » : les lignes le dépassent de {gap}."
+    return said(
+        "Les lignes{of} {verb} le total annoncé de {stated} : {gap} {how}.",
+        of=said(" de « {name} »", name=name) if name else SILENCE,
+        verb="n’expliquent pas" if gap > 0 else "dépassent",
+        stated=amount(stated, stated_trace),
+        gap=amount(abs(gap), trace),
+        how="manquent" if gap > 0 else "de trop",
     )
-    return said(template, name=name, gap=amount(abs(gap), trace))
 
 
 def exact_totals(exact: Number | None, number: int, whole: Number) -> Sentence:
@@ -217,14 +266,24 @@ def exact_totals(exact: Number | None, number: int, whole: Number) -> Sentence:
 
 
 def envelope(readings: Sequence[Mapping[str, Any]]) -> Sentence:
-    """How much of an envelope is used under each reading: « … vaut par an, 78 % en sont accordés »."""
+    """How much of an envelope is used under each reading of the years it covers.
+
+    « Si l'enveloppe de 110 000 € est annuelle, 78 % en sont accordés ; pour deux ou quatre ans, 156 %. »
+    """
     first = readings[0]
+    together: dict[str, list[Mapping[str, Any]]] = {}
+    for row in readings[1:]:
+        together.setdefault(str(share(row["share"])), []).append(row)
     rest = [
-        said("{reading}, {share}", reading=row["reading"], share=share(row["share"], row["share_trace"]))
-        for row in readings[1:]
+        said(
+            "{reading}, {share}",
+            reading=french.listing([row["reading"] for row in same], "ou"),
+            share=share(same[0]["share"], same[0]["share_trace"]),
+        )
+        for same in together.values()
     ]
     told = said(
-        "Si l'enveloppe de {one} vaut {reading}, {share} en sont accordés",
+        "Si l'enveloppe de {one} est {reading}, {share} en sont accordés",
         one=amount(first["one_trace"]["value"], first["one_trace"]),
         reading=first["reading"],
         share=share(first["share"], first["share_trace"]),
@@ -234,18 +293,13 @@ def envelope(readings: Sequence[Mapping[str, Any]]) -> Sentence:
 
 def envelope_kept(reading: Mapping[str, Any]) -> Sentence:
     """Whether the envelope is kept, under the reading followed."""
-    held = share(reading["share"], reading["share_trace"])
-    if reading["share"] <= 1:
-        return said(
-            "Lue {reading}, l'enveloppe est tenue : {share} en sont accordés.",
-            reading=reading["reading"],
-            share=held,
-        )
-    return said(
-        "Lue {reading}, l'enveloppe est dépassée : {share} en sont accordés",
-        reading=reading["reading"],
-        share=held,
+    template = (
+        "L'enveloppe {reading} est tenue : {share} en sont accordés."
+        if reading["share"] <= 1
+        else "L'enveloppe {reading} est dépassée : {share} en sont accordés."
     )
+    held = share(reading["share"], reading["share_trace"])
+    return said(template, reading=reading["reading"], share=held)
 
 
 def undated(amounts: Sequence[Sentence], singular: bool = False) -> Sentence:
@@ -267,7 +321,11 @@ def dated_years(years: Sequence[int]) -> Sentence:
     """Which years carry amounts."""
     if not years:
         return said("Aucun montant des données ne porte d'année.")
-    one = "La seule année datée est {years}." if len(years) == 1 else "Les années datées sont {years}."
+    one = (
+        "Les montants datés sont tous de {years}."
+        if len(years) == 1
+        else "Les montants datés sont de {years}."
+    )
     return said(one, years=listed([str(year) for year in years]))
 
 

@@ -14,6 +14,7 @@ _NUMBERS = {  # how each kind of number is written
     "undated_eur": french.euros,
     "stated_eur": french.euros,
     "gap_eur": french.euros,
+    "envelope_eur": french.euros,
     "share": lambda value: french.percent(value, 1),
     "count": french.number,
     "gap": french.number,

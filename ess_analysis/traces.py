@@ -301,6 +301,9 @@ def _written(path: Path, changed: int) -> dict[tuple[str, str], str]:
     """The text of every filled cell of a raw file, as written; `changed` is the file's own time stamp."""
     if not path.is_file():
         return {}
+    if path.suffix == ".txt":  # a text kept as proof: « A12 » is its line 12
+        lines = path.read_text(encoding="utf-8").splitlines()
+        return {("", f"A{number}"): line for number, line in enumerate(lines, 1)}
     return {
         (grid.sheet, grid.address(row, column)): str(int(value) if _is_whole(value) else value)
         for grid in read_grids(path)

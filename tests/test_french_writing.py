@@ -65,12 +65,12 @@ def test_nothing_agrees_in_gender() -> None:
 
 
 def test_names_take_the_elision_their_first_letter_asks_for() -> None:
-    assert french.of("Anstaing") == "d'Anstaing"
+    assert french.of("Anstaing") == "d’Anstaing"
     assert french.of("Hem") == "de Hem"
-    assert french.of("Houplines") == "d'Houplines"
-    assert french.of("Échanges") == "d'Échanges"
+    assert french.of("Houplines") == "d’Houplines"
+    assert french.of("Échanges") == "d’Échanges"
     assert french.of("le Forum") == "du Forum"
-    assert french.elided("le", "axe") == "l'axe"
+    assert french.elided("le", "axe") == "l’axe"
 
 
 def test_a_list_reads_as_a_sentence() -> None:
@@ -96,3 +96,32 @@ def test_a_file_name_never_leaves_its_folder() -> None:
 
 def test_composed_and_decomposed_accents_are_the_same_key() -> None:
     assert french.nfc("e\u0301te\u0301") == "été"
+
+
+@pytest.mark.parametrize(
+    ("name", "inside", "of"),
+    [
+        ("Ville de Lille", "la Ville de Lille", "de la Ville de Lille"),
+        ("Villes de Lille et Loos", "les Villes de Lille et Loos", "des Villes de Lille et Loos"),
+        ("Territoire est", "le Territoire est", "du Territoire est"),
+        ("Association A", "l’Association A", "de l’Association A"),
+        ("Lille Métropole", "Lille Métropole", "de Lille Métropole"),
+        ("VILLE DE LILLE", "VILLE DE LILLE", "de VILLE DE LILLE"),
+    ],
+)
+def test_the_name_of_an_institution_takes_its_article(name: str, inside: str, of: str) -> None:
+    assert (french.the(name), french.of(name)) == (inside, of)
+
+
+@pytest.mark.parametrize(
+    ("kept", "told"),
+    [
+        ("2014-11", "novembre 2014"),
+        ("2014-11-01", "1er novembre 2014"),
+        ("2026", "2026"),
+        ("2014-13", "2014-13"),
+        ("2014-02-31", "2014-02-31"),
+    ],
+)
+def test_the_date_of_a_source_is_told_in_words(kept: str, told: str) -> None:
+    assert french.month(kept) == told

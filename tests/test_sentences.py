@@ -9,7 +9,7 @@ from ess_analysis import sentences
 from ess_analysis.display import Number
 from ess_analysis.sentences import said
 
-TRACE = {"op": "sum", "unit": "EUR", "cells": [["f.xlsx", "A", "G5"]]}
+TRACE = {"op": "sum", "unit": "EUR", "value": 1.0, "cells": [["f.xlsx", "A", "G5"]]}
 
 
 def ranked(*rows: tuple[str, float], missing: tuple[str, ...] = ()) -> pd.DataFrame:
@@ -19,7 +19,7 @@ def ranked(*rows: tuple[str, float], missing: tuple[str, ...] = ()) -> pd.DataFr
             "name": [name for name, _ in rows],
             "amount_eur": [float(value) for _, value in rows],
             "share": [value / total if total else float("nan") for _, value in rows],
-            "trace": [TRACE for _ in rows],
+            "trace": [{**TRACE, "value": float(value)} for _, value in rows],
             "share_trace": [{"op": "share", "of": [TRACE, TRACE]} for _ in rows],
             "missing": [name in missing for name, _ in rows],
         }
@@ -80,7 +80,7 @@ def test_lists_of_none_one_two_three() -> None:
 
 def test_the_first_is_named_with_its_amount_and_share() -> None:
     told = sentences.leader(ranked(("Ville", 80), ("Métropole", 20)), "financeur", "montants prévus")
-    assert plain(told) == "Premier financeur des montants prévus : Ville, 80 €, soit 80 %."
+    assert plain(told) == "Premier financeur des montants prévus : Ville (80 €, 80 %)."
     assert all(part.trace for part in told.parts if isinstance(part, Number))
 
 
@@ -95,13 +95,13 @@ def test_what_is_not_itemised_leads_nothing() -> None:
 def test_a_tie_names_both() -> None:
     told = sentences.leader(ranked(("A", 50), ("B", 50)), "bénéficiaire", "montants accordés")
     assert plain(told) == (
-        "Premiers bénéficiaires des montants accordés, à égalité : A et B, 50 € et 50 % chacun."
+        "Premiers bénéficiaires des montants accordés, à égalité : A et B (50 €, 50 % chacun)."
     )
 
 
 def test_a_single_one_is_said_so() -> None:
     assert plain(sentences.leader(ranked(("A", 5)), "commune", "montants versés", feminine=True)) == (
-        "Une seule commune pour les montants versés : A, 5 €."
+        "Une seule commune pour les montants versés : A (5 €)."
     )
 
 
@@ -114,11 +114,15 @@ def test_stages_are_named_side_by_side_and_never_added() -> None:
 
 
 def test_a_gap_a_surplus_and_an_exact_total_are_three_sentences() -> None:
-    assert plain(sentences.worst_gap("TOTAL", 20, TRACE)) == (
-        "Total « TOTAL » : 20 € ne sont détaillés par aucune ligne."
+    def told(gap: float, name: str = "") -> str:
+        return plain(sentences.worst_gap(name, gap, TRACE, 100, TRACE))
+
+    assert told(20) == "Les lignes n’expliquent pas le total annoncé de 100 € : 20 € manquent."
+    assert told(20, "Ville") == (
+        "Les lignes de « Ville » n’expliquent pas le total annoncé de 100 € : 20 € manquent."
     )
-    assert "le dépassent de 20 €" in plain(sentences.worst_gap("TOTAL", -20, TRACE))
-    assert plain(sentences.worst_gap("TOTAL", 0, TRACE)) == "Les lignes retrouvent tous les totaux annoncés."
+    assert told(-20) == "Les lignes dépassent le total annoncé de 100 € : 20 € de trop."
+    assert told(0) == "Les lignes retrouvent tous les totaux annoncés."
 
 
 def test_what_totals_hold_beyond_their_lines_is_told_funder_by_funder() -> None:
@@ -150,14 +154,17 @@ def test_exact_totals_agree_in_number(exact: int, whole: int, written: str) -> N
 def test_an_envelope_is_told_under_each_reading_and_titled_by_the_one_followed() -> None:
     one = {**TRACE, "value": 110_000.0}
     readings = [
-        {"reading": "par an", "share": 0.78, "share_trace": TRACE, "one_trace": one},
-        {"reading": "pour deux ans", "share": 1.56, "share_trace": TRACE, "one_trace": one},
+        {"reading": reading, "share": share, "share_trace": TRACE, "one_trace": one}
+        for reading, share in (("annuelle", 0.78), ("pour deux ans", 1.56), ("pour quatre ans", 1.56))
     ]
-    assert plain(sentences.envelope(readings)) == (
-        "Si l’enveloppe de 110 000 € vaut par an, 78 % en sont accordés ; pour deux ans, 156 %."
+    assert plain(sentences.envelope(readings[:2])) == (
+        "Si l’enveloppe de 110 000 € est annuelle, 78 % en sont accordés ; pour deux ans, 156 %."
     )
-    assert plain(sentences.envelope_kept(readings[0])).startswith("Lue par an, l’enveloppe est tenue : 78 %")
-    assert "dépassée : 156 %" in plain(sentences.envelope_kept(readings[1]))
+    assert plain(sentences.envelope(readings)).endswith("; pour deux ans ou pour quatre ans, 156 %.")
+    assert plain(sentences.envelope_kept(readings[0])) == (
+        "L’enveloppe annuelle est tenue : 78 % en sont accordés."
+    )
+    assert plain(sentences.envelope_kept(readings[1])).startswith("L’enveloppe pour deux ans est dépassée")
 
 
 def test_amounts_without_a_year_are_told_together() -> None:
@@ -179,6 +186,36 @@ def test_few_recipients_and_many_are_two_sentences() -> None:
     assert plain(alone) == "Un seul bénéficiaire pour les montants accordés : A."
 
 
+def test_institutions_take_their_article_and_their_verb() -> None:
+    part = {**TRACE, "value": 0.85}
+
+    def told(name: str) -> str:
+        frame = ranked((name, 85), ("B", 15))
+        return plain(sentences.concentration(frame, "bénéficiaire", "montants accordés", 10, part))
+
+    assert told("Ville de Lille") == "La Ville de Lille reçoit 85 % des montants accordés."
+    assert told("Villes de Lille et Loos").startswith("Les Villes de Lille et Loos reçoivent")
+    assert told("Association Solidarités").startswith("L’Association Solidarités reçoit")
+
+
+def test_the_effort_of_all_is_told_funder_by_funder() -> None:
+    assert plain(sentences.effort(ranked(("Ville de Lille", 60), ("Métropole", 40)), "en 2013")) == (
+        "En 2013, 100 € de soutien, chaque euro compté une seule fois : 60 € de la Ville de Lille (60 %) et "
+        "40 € de la Métropole (40 %)."
+    )
+    assert plain(sentences.effort(ranked(("Anstaing", 60)), "en 2013")).endswith("tous d’Anstaing.")
+    many = plain(sentences.effort(ranked(*((f"N{i}", 5) for i in range(5))), "en tout"))
+    assert many.endswith("et 10 € de 2 autres financeurs.")
+    assert not sentences.effort(ranked(), "en 2013")
+
+
+def test_one_year_alone_is_not_called_the_first() -> None:
+    assert plain(sentences.strongest_year(ranked(("2013", 5)))) == "Tous ces montants sont de 2013."
+    assert plain(sentences.strongest_year(ranked(("2013", 80), ("2012", 20)))) == (
+        "Année la plus soutenue : 2013, avec 80 €, soit 80 % du total."
+    )
+
+
 def test_a_title_has_no_full_stop() -> None:
     assert plain(sentences.as_title(said("Une {a}.", a=sentences.amount(5, TRACE)))) == "Une 5 €"
     assert plain(sentences.as_title(sentences.SILENCE)) == ""
@@ -188,8 +225,8 @@ def test_a_year_without_amount_is_a_silence_not_a_zero() -> None:
     assert plain(sentences.nothing_dated("de 2011")) == (
         "Aucun montant n’est daté de 2011 dans les données : ce n’est pas zéro, c’est un silence."
     )
-    assert plain(sentences.dated_years([2012, 2013])) == "Les années datées sont 2012 et 2013."
-    assert plain(sentences.dated_years([2012])) == "La seule année datée est 2012."
+    assert plain(sentences.dated_years([2012, 2013])) == "Les montants datés sont de 2012 et 2013."
+    assert plain(sentences.dated_years([2012])) == "Les montants datés sont tous de 2012."
     assert plain(sentences.dated_years([])) == "Aucun montant des données ne porte d’année."
 
 
