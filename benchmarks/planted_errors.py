@@ -429,7 +429,12 @@ def _drop_row(book: Book, sheet: str, row: int) -> dict[int, object]:
         del book.cells[sheet, row, column]
     merged = [m for m in book.merged if not (m[0] == sheet and m[1] == m[2] == row)]
     book.merged = [
-        (n, first + 1 if n == sheet and first == row else first, last) for n, first, last in merged
+        (
+            n,
+            first + 1 if n == sheet and first == row else first,
+            last - 1 if n == sheet and last == row else last,  # the merge ends above the row that goes
+        )
+        for n, first, last in merged
     ]
     _moved_rows(book, sheet, row + 1, -1)
     return taken

@@ -334,7 +334,8 @@ def _totals_against_each_other(view: View) -> Iterator[Found]:
                 view.cite(french.number(part.amount_eur), _stated_in, part) for part in _each(parts)
             )
             whole_of = _total_of([_stated_in(part) for part in _each(parts)])
-            off = view.cite(french.euros(abs(gap)), _difference_of, whole_of, _stated_in(total))
+            sides_of = (whole_of, _stated_in(total)) if gap > 0 else (_stated_in(total), whole_of)
+            off = view.cite(french.euros(abs(gap)), _difference_of, *sides_of)
             yield Found(
                 f"{view.name(table_id)} : les totaux {side} ne font pas le TOTAL : {addition} = "
                 f"{view.cite(french.euros(computed), _total_of, whole_of['of'])}, et non "
