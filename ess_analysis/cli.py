@@ -144,7 +144,8 @@ def _export(options: argparse.Namespace) -> int:
     if options.to:
         from ess_analysis import exports
 
-        print(exports.export(options.file or options.data, to=options.to, out=options.out))
+        source = options.file or options.data
+        print(exports.export(source, to=options.to, out=options.out, partial=options.partial))
         return FINE
     if options.file is None:
         raise DataError("ess export : il manque le notebook.", todo="indiquez un .ipynb, ou --to FORMAT.")
@@ -300,6 +301,9 @@ def parser() -> argparse.ArgumentParser:
         choices=("scdl", "360giving", "xlsx", "parquet", "csv"),
         metavar="FORMAT",
         help="scdl, 360giving, xlsx, parquet ou csv",
+    )
+    sub.add_argument(
+        "--partial", action="store_true", help="exporter les lignes qui le peuvent, lister les autres à côté"
     )
     takes_data(sub)
 

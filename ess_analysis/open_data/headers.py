@@ -195,6 +195,8 @@ _OTHERS = (
     ("year", r"^(annee|exercice|millesime|year|an)( budgetaire| de la subvention| d attribution)?$"),
     ("date", r"^(award date|date (de |d )?(attribution|decision|vote|deliberation|la decision|convention|versement|signature)\w*)$"),
     ("currency", r"^(currency|devise|monnaie)$"),
+    ("stage", r"^etape$"),
+    ("kind", r"^forme$"),
     ("axis", r"^(axe|thematique|domaine|secteur|theme|politique|categorie|catgeorie)s?$"),
     ("places", r"^(nom )?(de la )?commune( beneficiaire)?$|^nom commune$"),
 )  # fmt: skip

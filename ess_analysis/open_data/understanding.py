@@ -18,13 +18,13 @@ from ess_analysis import french, schema
 from ess_analysis.delimited import Note
 from ess_analysis.errors import DataError
 from ess_analysis.grids import Grid
-from ess_analysis.load import KIND_WORDS, distinct_amounts, header_columns
+from ess_analysis.load import KIND_WORDS, STAGE_WORDS, distinct_amounts, header_columns
 from ess_analysis.open_data.headers import Meaning, meaning, words
 from ess_analysis.sources import ColumnRead, SourceSheet, TableRead
 
 HEADER_WITHIN = 60  # rows: a header further down is not looked for
 SCDL, GRANTS_360 = "SCDL", "360Giving"
-_ONE_EACH = ("recipient", "funder", "title", "programme", "year", "date", "axis", "places", "kind",
+_ONE_EACH = ("recipient", "funder", "title", "programme", "year", "date", "axis", "places", "kind", "stage",
              "recipient_id", "funder_id")  # fmt: skip
 
 
@@ -529,6 +529,8 @@ class _Reading:
                     self.ignored[header] = "une autre colonne le dit déjà"
                 elif role == "kind" and not _kinds(values):
                     self.ignored[header] = "ne dit pas la forme de l'aide (numéraire, nature, prêt)"
+                elif role == "stage" and not _stages(values):
+                    self.ignored[header] = "ne dit pas l'étape (accordé, versé)"
                 elif (
                     role == "year"
                     and not values.map(lambda value: french.year_of(str(value)) is not None).mean() > 0.9
@@ -547,6 +549,8 @@ class _Reading:
         """The stage that the standard, a title or the file name says; empty, and told, when nothing does."""
         if self.standard:
             return "awarded"
+        if any(_stages(self._values(header)) for header in self.table.role("stage")):
+            return ""
         if all(column.stage for column in amounts):
             return ""
         said = words(" ".join([self.path.stem, self.table.grid.sheet, *self._titles()]))
@@ -599,6 +603,11 @@ def _kinds(values: pd.Series) -> bool:
     return bool(
         said.map(lambda text: any(part.strip() in known for part in re.split("[;,/]", text))).mean() >= 0.5
     )
+
+
+def _stages(values: pd.Series) -> bool:
+    """Whether every cell of a column is a word of stages."""
+    return len(values) > 0 and bool(values.map(lambda value: str(value).lower().strip() in STAGE_WORDS).all())
 
 
 def _standard(table: _Table) -> str:
