@@ -25,10 +25,12 @@ from ess_analysis.display import (
 from ess_analysis.figures import Bar, bars_svg
 from ess_analysis.load import Tables, load
 from ess_analysis.scenarios import criteria as arguments
-from ess_analysis.scenarios import derived, equations, evidence, exploration
+from ess_analysis.scenarios import derived, equations, evidence, exploration, sourced
 from ess_analysis.scenarios.equations import OPTION_LABELS, OPTION_SHORT, OPTIONS, YEARS
 from ess_analysis.scenarios.inputs import PANEL_LABELS, STATUS_LABELS, Inputs, read_inputs
 from ess_analysis.scenarios.settings import Frozen, read_frozen, settings
+from ess_analysis.scenarios.sourced import cited
+from ess_analysis.traces import Trace, cells_of, count_of, share_of
 
 SOURCE = "Source : note de la Métropole (2011-2014) et hypothèses datées ; calculs ess_analysis."
 LISTED = 6  # rows of a table that a reader scans before the text loses them
@@ -60,6 +62,21 @@ class Exploration:
         """The run of the draws, which ranges and shares are read from."""
         return exploration.spread(self.inputs, self.changes, draws=self.draws)
 
+    @cached_property
+    def recomputed(self) -> dict[str, Trace]:
+        """The traces of the values recomputed from the tables, by name."""
+        return {**derived.traces(self.tables), "communes_of_the_mel": sourced.members_trace(self.inputs)}
+
+    def value_trace(self, name: str) -> Trace:
+        """Where the value of an input comes from."""
+        return sourced.value_trace(self.inputs[name], self.values[name], self.recomputed)
+
+    def model_trace(self, indicator: str, option: str, year: int | str = YEARS[-1]) -> Trace:
+        """Where an indicator of the run comes from; `year` may be « max »."""
+        series = self.run[indicator][OPTIONS.index(option), :, 0]
+        value = series.max() if year == "max" else series[YEARS.index(int(year))]
+        return sourced.model_trace(self.inputs, indicator, option, float(value), year)
+
 
 def explored(
     data: str | Path = "data/raw",
@@ -86,12 +103,15 @@ def _listing(texts: Iterable[str], kind: str = "list") -> Listing:
     return Listing(tuple(told(text) for text in texts), kind)
 
 
-def _table(frame: pd.DataFrame, caption: str, *, numeric: Iterable[str] = (), note: str = "") -> DisplayTable:
+def _table(
+    frame: pd.DataFrame, caption: str | Sentence, *, numeric: Iterable[str] = (), note: str = ""
+) -> DisplayTable:
     """A display table of texts already written in French."""
     numbers = set(numeric)
     columns = tuple(Column(str(name), name in numbers) for name in frame.columns)
     rows = tuple(tuple(_cell(value) for value in row) for row in frame.itertuples(index=False))
-    return DisplayTable(told(caption), columns, rows, note=french.typographic(note))
+    said = caption if isinstance(caption, Sentence) else told(caption)
+    return DisplayTable(said, columns, rows, note=french.typographic(note))
 
 
 def _cell(value: object) -> str | Number | Sentence:
@@ -109,7 +129,10 @@ def cover(about: Exploration) -> Cover:
     """What the report is about, on which settings, on which note."""
     changed = [one for one in about.inputs if about.values[one.id] != one.central]
     shown = french.listing(f"{one.label} : {one.said(about.values[one.id])}" for one in changed)
-    facts = [("Période", f"{YEARS[0]}-{YEARS[-1]}"), ("Réglages", shown or "ceux de départ")]
+    facts: list[tuple[str, str | Sentence]] = [
+        ("Période", f"{YEARS[0]}-{YEARS[-1]}"),
+        ("Réglages", shown or "ceux de départ"),
+    ]
     if about.frozen:
         facts += [
             (
@@ -118,40 +141,62 @@ def cover(about: Exploration) -> Cover:
             )
         ]
     facts += [
-        ("Tirages", f"{french.number(about.draws)}, graine {exploration.SEED}"),
+        ("Tirages", _draws_told(about)),
         ("Hypothèses", f"écrites au plus tard le {french.day(max(one.date for one in about.inputs))}"),
         ("Empreinte de la note", about.inputs.note_sha256[:12]),
     ]
     lead = told("L’appel à projets aux territoires : le poursuivre, le réorienter ou l’arrêter ?")
-    return Cover("Trois scénarios pour 2015-2020", lead, tuple((label, told(fact)) for label, fact in facts))
+    told_facts = ((label, fact if isinstance(fact, Sentence) else told(fact)) for label, fact in facts)
+    return Cover("Trois scénarios pour 2015-2020", lead, tuple(told_facts))
+
+
+def _draws_told(about: Exploration) -> Sentence:
+    trace = sourced.setting(about.draws, "paramètre « draws » du notebook")
+    return cited(f"{french.number(about.draws)}, graine {exploration.SEED}", [trace])
 
 
 def key_points(about: Exploration) -> Listing:
     """« À retenir » : three to five sentences."""
+    traces = [about.model_trace("N_sum", option) for option in ("S1", "S2", "S3", "S0")]
+    traces += [about.model_trace("W_mean", option) for option in ("S1", "S2", "S3")]
     points = [
-        exploration.headline_told(about.inputs, about.changes),
-        *exploration.impossibilities(about.run),
-        exploration.no_winner(about.inputs),
+        cited(exploration.headline_told(about.inputs, about.changes), [*traces, about.value_trace("H")]),
+        *map(told, exploration.impossibilities(about.run)),
+        _no_winner_told(about),
         _what_blocks_told(about),
-        arguments.dominance_told(about.criteria),
-        exploration.RESTS_ON,
+        told(arguments.dominance_told(about.criteria)),
+        told(exploration.RESTS_ON),
     ]
-    return _listing(points[:2] + points[2:], "keypoints")
+    return Listing(tuple(points), "keypoints")
 
 
-def _what_blocks_told(about: Exploration) -> str:
+def _no_winner_told(about: Exploration) -> Sentence:
+    """What S1 and S2 each have, what flips it: at the central settings."""
+    traces = []
+    for name, indicator in (("V2", "N_sum"), ("n_conv", "W_mean")):
+        found = exploration.switching(about.inputs, name, indicators=[indicator])
+        pair = found[(found["option"] == "S1") & (found["other"] == "S2") & found["inside"]]
+        traces += [sourced.switch_trace(about.inputs, row) for row in pair.head(1).to_dict("records")]
+    return cited(exploration.no_winner(about.inputs), traces)
+
+
+def _holds_trace(about: Exploration, row: Mapping[Any, Any]) -> Trace:
+    return sourced.draws_trace("staffed", row["option"], row["holds"], "holds", about.draws)
+
+
+def _what_blocks_told(about: Exploration) -> Sentence:
     """Which option asks more than the staff has."""
     table = exploration.feasibility(about.run, about.spread, about.values["H"])
     short = table[table["peak"] > table["capacity"]]["option"].tolist()
     tight = french.listing(short)
-    holds = french.listing(
-        f"{row['option']} {french.percent(row['holds'])}" for row in table.to_dict("records")
-    )
+    rows = table.to_dict("records")
+    holds = french.listing(f"{row['option']} {french.percent(row['holds'])}" for row in rows)
     first = f"Certaines années, {tight} demande plus de temps que l’équipe n’en a." if len(short) == 1 else (
         f"Certaines années, {tight} demandent plus de temps que l’équipe n’en a." if short
         else "Aucun scénario ne demande plus de temps que l’équipe n’en a."
     )  # fmt: skip
-    return f"{first} Part des tirages où l’équipe suffit chaque année : {holds}."
+    text = f"{first} Part des tirages où l’équipe suffit chaque année : {holds}."
+    return cited(text, [_holds_trace(about, row) for row in rows])
 
 
 # --- One question each ---------------------------------------------------------------------------------
@@ -161,17 +206,22 @@ def what_the_note_says(about: Exploration) -> Group:
     """The evidence matrix, silences visible, and how unevenly the note deals its arguments."""
     table = evidence.matrix(about.inputs)
     silent = int((table[list(OPTIONS[1:])] == evidence.SILENCE).to_numpy().sum())
+    cases = table.shape[0] * (len(OPTIONS) - 1)
     counts = evidence.counts(about.inputs).to_dict("records")
     dealt = french.listing(
         f"{row['statements']} énoncés pour {row['option']} (dont {row['for']} favorables)" for row in counts
     )
     return Group(
         (
-            told(
+            cited(
                 f"L’annexe 3 ne donne aucun chiffre. Elle compte {dealt}. Elle se tait dans {silent} cases "
-                f"sur "
-                f"{table.shape[0] * 3}. Les inconvénients de l’arrêt y sont écrits sous S1, et la charge de "
-                f"S1 sous S3."
+                f"sur {cases}. Les inconvénients de l’arrêt y sont écrits sous S1, et la charge de S1 sous S3.",
+                [
+                    None,  # « annexe 3 »
+                    *_statements_counted(about),
+                    sourced.cases_trace(silent, silent=True),
+                    sourced.cases_trace(cases, silent=False),
+                ],
             ),
             _table(
                 table,
@@ -184,12 +234,34 @@ def what_the_note_says(about: Exploration) -> Group:
     )
 
 
+def _statements_counted(about: Exploration) -> list[Trace]:
+    """The statements of each scenario, then those in its favour: their lines of the CSV."""
+    found = about.inputs.statements[about.inputs.statements["subject"] != ""]
+    traces = []
+    for option in OPTIONS[1:]:
+        mine = found[found["id"].str[:2] == option]
+        for kept, words in (
+            (mine, f"énoncés de {option}"),
+            (mine[mine["sign"].str.startswith("+")], f"énoncés favorables de {option}"),
+        ):
+            traces.append(
+                sourced.csv_count(about.inputs, sourced.STATEMENTS, "signe", kept["id"].tolist(), words)
+            )
+    return traces
+
+
 def what_each_scenario_gives(about: Exploration) -> Group:
     """The headline figures, the reference always beside."""
-    frame = exploration.summary(about.run, about.spread)
-    frame = frame[frame["Indicateur"] != "Ce qui bloque"].rename(
-        columns={option: _named(option) for option in OPTIONS}
-    )
+    ends = exploration.ends(about.run, about.spread).set_index(["indicator", "option"]).to_dict("index")
+    rows = [
+        {"Indicateur": exploration.SUMMARY_LABELS[indicator]}
+        | {
+            _named(option): _span_told(about, indicator, option, ends[indicator, option])
+            for option in OPTIONS
+        }
+        for indicator in exploration.SUMMARY_LABELS
+    ]
+    frame = pd.DataFrame(rows)
     return Group(
         (
             _bars(about, "N_sum", "Projets soutenus de 2015 à 2020, face à la référence"),
@@ -203,6 +275,13 @@ def what_each_scenario_gives(about: Exploration) -> Group:
     )
 
 
+def _span_told(about: Exploration, indicator: str, option: str, row: Mapping[Any, Any]) -> Sentence:
+    """« 14,7 [11,6 à 22,7] »: the value, and the range of nine draws in ten."""
+    value, low, high = (exploration.said(indicator, row[name]) for name in ("value", "low", "high"))
+    traces = sourced.spread_traces(about.inputs, indicator, option, row, about.draws)
+    return cited(f"{value} [{low} à {high}]", traces)
+
+
 def _bars(about: Exploration, indicator: str, caption: str) -> Figure:
     """One bar per option, the reference as a mark on each."""
     last = exploration.ends(about.run, about.spread)
@@ -211,6 +290,7 @@ def _bars(about: Exploration, indicator: str, caption: str) -> Figure:
         o: {name: exploration.said(indicator, rows[o][name]) for name in ("value", "low", "high")}
         for o in OPTIONS
     }
+    traces = {o: sourced.spread_traces(about.inputs, indicator, o, rows[o], about.draws) for o in OPTIONS}
     bars = [
         Bar(
             _named(option),
@@ -223,8 +303,10 @@ def _bars(about: Exploration, indicator: str, caption: str) -> Figure:
     data = pd.DataFrame(
         {
             "Scénario": [_named(option) for option in OPTIONS],
-            "Aux réglages": [said[option]["value"] for option in OPTIONS],
-            "Neuf tirages sur dix": [f"{said[o]['low']} à {said[o]['high']}" for o in OPTIONS],
+            "Aux réglages": [cited(said[o]["value"], traces[o][:1]) for o in OPTIONS],
+            "Neuf tirages sur dix": [
+                cited(f"{said[o]['low']} à {said[o]['high']}", traces[o][1:]) for o in OPTIONS
+            ],
         }
     )
     alt = f"Barres : {caption[:60].rstrip()}"[:80]
@@ -238,7 +320,7 @@ def what_blocks(about: Exploration) -> Group:
     """Projects, staff or money: what limits each option each year, and in which share of draws."""
     blocks = exploration.what_blocks(about.run, about.spread)
     words = {"projects": "projets", "staff": "équipe", "money": "argent"}
-    blocks["said"] = [_limits(row, words) for row in blocks.to_dict("records")]
+    blocks["said"] = [_limits(row, words, about.draws) for row in blocks.to_dict("records")]
     table = blocks.pivot(index="option", columns="year", values="said")
     table.insert(0, "Scénario", [_named(option) for option in table.index])
     impossible = exploration.impossibilities(about.run)
@@ -255,36 +337,51 @@ def what_blocks(about: Exploration) -> Group:
     )
 
 
-def _limits(row: Mapping[Any, Any], words: Mapping[str, str]) -> str:
+def _limits(row: Mapping[Any, Any], words: Mapping[str, str], draws: int) -> Sentence:
     """What limits at the settings with its share of draws, and what limits most often if it is another."""
     often = max(words, key=lambda block: row[block])
     said = f"{words[row['block']]} ({french.percent(row[row['block']])})"
-    return (
-        said
-        if often == row["block"]
-        else f"{said}, plus souvent {words[often]} ({french.percent(row[often])})"
-    )
+    traces = [sourced.block_trace(row, row["block"], draws)]
+    if often == row["block"]:
+        return cited(said, traces)
+    text = f"{said}, plus souvent {words[often]} ({french.percent(row[often])})"
+    return cited(text, [*traces, sourced.block_trace(row, often, draws)])
 
 
 def can_the_staff_follow(about: Exploration) -> Group:
     """Work against capacity, in days."""
     table = exploration.feasibility(about.run, about.spread, about.values["H"])
+    rows = table.to_dict("records")
     shown = pd.DataFrame(
         {
             "Scénario": table["option"].map(_named),
-            "Jours par an": table["days"].map(lambda days: french.number(days, 0)),
-            "Pire année": table["peak"].map(lambda days: french.number(days, 0)),
-            "Part du temps disponible": table["load"].map(french.percent),
-            "Tirages où l’équipe suffit": table["holds"].map(french.percent),
+            "Jours par an": [
+                Number(french.number(row["days"], 0), about.model_trace("W_mean", row["option"]))
+                for row in rows
+            ],
+            "Pire année": [
+                Number(french.number(row["peak"], 0), about.model_trace("W", row["option"], "max"))
+                for row in rows
+            ],
+            "Part du temps disponible": [
+                Number(
+                    french.percent(row["load"]),
+                    share_of(about.model_trace("W_mean", row["option"]), about.value_trace("H")),
+                )
+                for row in rows
+            ],
+            "Tirages où l’équipe suffit": [
+                Number(french.percent(row["holds"]), _holds_trace(about, row)) for row in rows
+            ],
         }
     )
     capacity = about.inputs["H"].said(about.values["H"])
     return Group(
         (
-            told(
-                f"L’équipe dispose de {capacity} : c’est une hypothèse. La note dit ses ressources « "
-                f"limitées » sans "
-                "donner d’effectif."
+            cited(
+                f"L’équipe dispose de {capacity} : c’est une hypothèse. La note dit ses ressources "
+                "« limitées » sans donner d’effectif.",
+                [about.value_trace("H")],
             ),
             _table(
                 shown,
@@ -307,17 +404,22 @@ def where_the_order_changes(about: Exploration, names: Iterable[str] = SWITCHES)
         found = exploration.switching(about.inputs, name, about.changes, indicators=("N_sum", "W_mean"))
         if not found.empty:
             said = exploration.switching_told(about.inputs, name, found, about.values[name])
-            rows.append(
-                (one.label, PANEL_LABELS[one.panel][:-1], one.said(about.values[name]), " ".join(said))
-            )
+            value = cited(one.said(about.values[name]), [about.value_trace(name)])
+            rows.append((one.label, PANEL_LABELS[one.panel][:-1], value, _switches_told(about, said, found)))
     frame = pd.DataFrame(rows, columns=["Réglage", "Nature", "Valeur", "Où l’ordre change"])
     return Group(
         (
-            told(exploration.no_winner(about.inputs)),
+            _no_winner_told(about),
             _table(frame, "À partir de quelle valeur un scénario passe devant un autre",
                    note="Un seul réglage bouge à la fois, les autres restent à leur valeur."),
         )
     )  # fmt: skip
+
+
+def _switches_told(about: Exploration, said: Iterable[str], found: pd.DataFrame) -> Sentence:
+    """The sentences on the switching values, each value leading to what it was computed from."""
+    rows = found.sort_values("inside", ascending=False, kind="stable").to_dict("records")
+    return cited(" ".join(said), [sourced.switch_trace(about.inputs, row) for row in rows])
 
 
 def where_this_one_changes_the_order(about: Exploration, name: str, pair: tuple[str, str]) -> Group:
@@ -397,8 +499,12 @@ def which_assumptions_weigh(about: Exploration) -> DisplayTable:
     frame = pd.DataFrame(
         {
             "Hypothèse": table["label"],
-            "Valeur": table["value"],
-            "Bornes": table["range"],
+            "Valeur": [_value_told(about, name) for name in table["input"]],
+            "Bornes": [
+                text if one.choices else cited(text, sourced.bounds_traces(one))
+                for text, one in zip(table["range"], map(about.inputs.by_id.get, table["input"]), strict=True)
+                if one
+            ],
             "Poids": [
                 f"{IMPACT_MARKS[impact]} {evidence.IMPACT_LABELS[impact]}" for impact in table["impact"]
             ],
@@ -413,6 +519,13 @@ def which_assumptions_weigh(about: Exploration) -> DisplayTable:
         }
     )
     return _table(frame, "Journal des hypothèses, les plus lourdes d’abord", note=weights_note())
+
+
+def _value_told(about: Exploration, name: str) -> str | Sentence:
+    """The value of an input as a reader sees it; a reading chosen among several is a word."""
+    one = about.inputs[name]
+    said = one.said(about.values[name])
+    return said if one.choices else cited(said, [about.value_trace(name)])
 
 
 IMPACT_MARKS = {"strong": "▲", "medium": "◆", "weak": "·"}
@@ -433,19 +546,20 @@ def what_the_arguments_weigh(about: Exploration, given: Mapping[str, float] | No
     `given` weights are equal when none are given; when all are zero, that nothing decides is said.
     """
     scores = about.criteria.scores.to_dict("records")
-    cells: dict[str, dict[str, str]] = {}
+    cells: dict[str, dict[str, Sentence]] = {}
     for row in scores:
         mark, basis = arguments.BASES[row["basis"]]
         low, central, high = (french.number(row[key], 0) for key in ("low", "central", "high"))
         central = french.signed(central) if row["central"] else central
-        cited = ", ".join(row["statements"]) or basis
-        text = f"{mark} {central} [{low} à {high}] ({cited})"
-        cells.setdefault(row["label"], {})[_named(row["option"])] = text
+        grounds = ", ".join(row["statements"]) or basis
+        text = f"{mark} {central} [{low} à {high}] ({grounds})"
+        traces = [sourced.score_trace(row, key) for key in ("central", "low", "high")]
+        cells.setdefault(row["label"], {})[_named(row["option"])] = cited(text, traces)
     frame = pd.DataFrame([{"Critère": label} | by for label, by in cells.items()])
     marks = " · ".join(f"{mark} {basis}" for mark, basis in arguments.BASES.values())
-    scored = _table(
-        frame, "Cotation des arguments de la note, de −2 à +2, la référence S0 étant à 0", note=marks
-    )
+    scale = [sourced.setting(bound, "échelle des cotations") for bound in (-2, 2, 0)]
+    caption = "Cotation des arguments de la note, de −2 à +2, la référence S0 étant à 0"
+    scored = _table(frame, cited(caption, scale), note=marks)
     return Group((told(arguments.dominance_told(about.criteria)), scored, *_weighed(about, given)))
 
 
@@ -455,14 +569,43 @@ def _weighed(about: Exploration, given: Mapping[str, float] | None) -> list[Sent
         return [told("Tous les poids sont à zéro : rien ne départage les scénarios.")]
     labels = about.criteria.labels
     turned = [
-        f"{row['first_above']} passe devant "
-        f"{row['option'] if row['first_above'] == row['other'] else row['other']} "
-        f"quand « {labels[row['criterion']]} » pèse plus de {french.percent(row['weight'])}."
+        cited(
+            f"{row['first_above']} passe devant "
+            f"{row['option'] if row['first_above'] == row['other'] else row['other']} "
+            f"quand « {labels[row['criterion']]} » pèse plus de {french.percent(row['weight'])}.",
+            [sourced.weight_trace(row, labels[row["criterion"]]) if given is None else None],
+        )
         for row in arguments.switching_weights(about.criteria, given).to_dict("records")
         if {row["option"], row["other"]} == {"S1", "S2"}
     ]
-    ranked = told(arguments.ranking_told(about.criteria, given))
-    return [ranked, _listing([*turned, arguments.acceptability_told(about.criteria)])]
+    found = arguments.acceptability(about.criteria, arguments.draw(about.criteria))
+    first = found[found["rank"] == 1].to_dict("records")
+    shares = [sourced.first_trace(row["option"], row["share"], DRAWS_OF_WEIGHTS) for row in first]
+    draws = sourced.setting(DRAWS_OF_WEIGHTS, "tirages de poids et de cotations, fixés par la méthode")
+    accepted = cited(arguments.acceptability_told(about.criteria), [draws, *shares])
+    return [_ranking_told(about, given), Listing((*turned, accepted))]
+
+
+DRAWS_OF_WEIGHTS = 10_000  # those of `criteria.draw`
+
+
+def _ranking_told(about: Exploration, given: Mapping[str, float] | None) -> Sentence:
+    """The ranking and what it rests on; scores lead to their lines when weights are equal."""
+    scores = about.criteria.scores
+    ranked = arguments.ranking(about.criteria, given)["option"]
+    traces = [sourced.ranking_trace(scores, option) if given is None else None for option in ranked]
+    scale = sourced.setting(0, "échelle des cotations")
+    text = arguments.ranking_told(about.criteria, given)
+    return cited(text, [*traces, scale, *_rests_on_traces(about)])
+
+
+def _rests_on_traces(about: Exploration) -> list[Trace]:
+    scores = about.criteria.scores
+    stated = scores[scores["basis"] == "stated"]
+    return [
+        sourced.scores_trace(scores, "cotations"),
+        sourced.scores_trace(stated, "cotations fondées sur un énoncé net"),
+    ]
 
 
 def does_one_argument_decide(about: Exploration) -> Group:
@@ -478,7 +621,15 @@ def does_one_argument_decide(about: Exploration) -> Group:
             ],
             "En tête, cotations centrales": table["first"],
             "Le plus souvent en tête": table["first_in_draws"],
-            "Part des tirages": table["share"].map(french.percent),
+            "Part des tirages": [
+                Number(
+                    french.percent(row["share"]),
+                    sourced.first_trace(
+                        row["first_in_draws"], row["share"], DRAWS_OF_WEIGHTS, (row["kind"], row["left_out"])
+                    ),
+                )
+                for row in table.to_dict("records")
+            ],
         }
     )
     return Group(
@@ -487,7 +638,7 @@ def does_one_argument_decide(about: Exploration) -> Group:
                    numeric=["Part des tirages"],
                    note="Cotations centrales : poids égaux. Tirages : poids et cotations au hasard."),
             told(arguments.methods_told(about.criteria)),
-            told(arguments.rests_on(about.criteria)),
+            cited(arguments.rests_on(about.criteria), _rests_on_traces(about)),
         )
     )  # fmt: skip
 
@@ -530,11 +681,11 @@ def and_my_commune(about: Exploration) -> Group:
     )
     return Group(
         (
-            told(
-                f"L’annexe 1 nomme {len(named)} communes sur {int(communes['member'].sum())} membres en "
-                f"2013. Ne pas y "
-                "figurer ne dit pas que rien ne s’est fait. La page « Explorer les scénarios » répond "
-                "commune par commune."
+            cited(
+                f"L’annexe 1 nomme {len(named)} communes sur {int(communes['member'].sum())} membres en 2013. "
+                "Ne pas y figurer ne dit pas que rien ne s’est fait. La page « Explorer les scénarios » "
+                "répond commune par commune.",
+                [None, about.recomputed["communes_reached"], sourced.members_trace(about.inputs)],
             ),
             _table(frame, "Les communes nommées dans l’annexe 1"),
             _table(opens, "Ce que chaque scénario ouvre ou ferme à une commune",
@@ -545,11 +696,10 @@ def and_my_commune(about: Exploration) -> Group:
 
 def which_figures_of_the_note(about: Exploration) -> DisplayTable:
     """The values recomputed from the tables, each with its cells."""
-    traces = derived.traces(about.tables)
     rows = []
     for one in about.inputs:
         if one.recomputed:
-            number = Number(one.said(one.central), traces.get(one.recomputed))
+            number = cited(one.said(one.central), [about.recomputed.get(one.recomputed)])
             rows.append(
                 (f"{one.label} ({one.symbol})", number, STATUS_LABELS[one.status], ", ".join(one.sources))
             )
@@ -584,7 +734,7 @@ def how_it_is_computed(about: Exploration) -> Group:
     )
     entries = pd.DataFrame(
         [
-            (f"{one.label} ({one.symbol})", PANEL_LABELS[one.panel], one.said(about.values[one.id]),
+            (f"{one.label} ({one.symbol})", PANEL_LABELS[one.panel], _value_told(about, one.id),
              "modifié" if about.values[one.id] != one.central else STATUS_LABELS[one.status])
             for one in about.inputs
         ],
@@ -605,7 +755,21 @@ def how_it_is_computed(about: Exploration) -> Group:
 def what_to_know(about: Exploration) -> Listing:
     """The last question: what must be known before these figures are quoted."""
     changed = about.frozen.remarks if about.frozen else ()
-    return _listing([*changed, *exploration.warnings(about.inputs)])
+    drawn = exploration.drawable(about.inputs)
+    traces = {
+        f"{len(drawn)} hypothèses": [sourced.inputs_count(drawn, "hypothèses tirées")],
+        "au hasard parmi": [about.recomputed["communes_of_the_mel"]],
+        "est annuelle": [about.recomputed["envelope"]],
+    }
+    said = []
+    for text in [*changed, *exploration.warnings(about.inputs)]:
+        found = [trace for words, trace in traces.items() if words in text]
+        said.append(cited(text, found[0]) if found and _counts_one(text) else told(text))
+    return Listing(tuple(said))
+
+
+def _counts_one(text: str) -> bool:
+    return len(sourced.numbers_in(text)) == 1
 
 
 def glossary() -> Glossary:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from ess_analysis import french
-from ess_analysis.traces import Trace, amount_trace, count_of
+from ess_analysis.traces import Trace, amount_trace, cells_of, count_of
 
 if TYPE_CHECKING:
     from ess_analysis.load import Tables
@@ -83,25 +83,92 @@ def _years(funding: pd.DataFrame) -> int:
 
 
 def traces(tables: Tables) -> dict[str, Trace]:
-    """Where each value read from amounts comes from, by name: the cells, and how they are put together."""
+    """Where each derived value comes from, by name: the cells, and how they are put together."""
     actions, awarded, delegated = (_money(tables, table) for table in ("T1", "A1", "A2"))
     call = actions[actions["title"].str.startswith("Appel à projets", na=False)]
     diagnoses = actions[actions["title"].str.startswith("Actions de diagnostic", na=False)]
     detailed = awarded["funding_id"].isin(delegated["part_of"].dropna())
     is_transfer = awarded["record_id"].isin(awarded.loc[detailed, "record_id"])
     transfer, outside = awarded[is_transfer], awarded[~is_transfer]
-    return {
+    places = tables.places[tables.places["insee_code"].notna()]
+    named = places[places["record_id"].isin(awarded["record_id"])].drop_duplicates("insee_code")
+    named_outside = places[places["record_id"].isin(outside["record_id"])]
+    stated = tables.indicators[tables.indicators["record_id"].isin(actions["record_id"])]
+    territories = stated[stated["unit"] == "territoires"]
+    mobilised = stated[stated["unit"] == "communes"]
+    meetings = stated[stated["unit"] == "réunions par an"]
+    projects = outside.drop_duplicates("record_id")
+    found: dict[str, Trace | None] = {
         "envelope": amount_trace(list(call["funding_id"]), tables),
         "lille_transfer": _per(transfer, transfer.drop_duplicates("year"), "année", tables),
         "engineering_2012_2013": _per(diagnoses, diagnoses.drop_duplicates("year"), "année", tables),
         "mean_grant_outside_lille": _per(outside, outside, "projet", tables),
+        "diagnosis_cost": _divided(
+            amount_trace(list(diagnoses["funding_id"]), tables), _stated(territories, "low", tables)
+        ),
+        "emerging_projects": _divided(
+            _counted(projects, "projet", tables),
+            _counted(transfer.drop_duplicates("year"), "année", tables),
+        )
+        if transfer["year"].nunique() == _years(outside)
+        else None,
+        "communes_per_project": _divided(
+            _counted(named_outside, "commune nommée", tables), _counted(projects, "projet", tables)
+        ),
+        "communes_reached": _counted(named, "commune", tables),
+        "bilateral_communes": _divided(
+            _added(_stated(mobilised, "low", tables), _stated(mobilised, "high", tables)),
+            {"op": "setting", "unit": "", "value": 2.0, "words": "milieu des deux bornes"},
+        ),
+        "technician_meetings": _stated(meetings.nlargest(1, "low"), "low", tables),
+        "territories_diagnosed": _stated(territories, "low", tables),
+    }
+    return {name: trace for name, trace in found.items() if trace}
+
+
+def _counted(rows: pd.DataFrame, noun: str, tables: Tables) -> Trace | None:
+    """The number of rows, one cell each."""
+    return count_of(cells_of(rows, tables), noun) if len(rows) else None
+
+
+def _stated(rows: pd.DataFrame, bound: str, tables: Tables) -> Trace | None:
+    """The sum of quantities that the document states in words, each in its cell."""
+    traces: list[Trace] = [
+        {
+            "op": "stated",
+            "unit": "count",
+            "value": value,
+            "words": f"{french.number(value)} en {cell[2]}",
+            "cells": [cell],
+        }
+        for value, cell in zip(rows[bound], cells_of(rows, tables), strict=True)
+    ]
+    return _added(*traces)
+
+
+def _added(*traces: Trace | None) -> Trace | None:
+    parts = [trace for trace in traces if trace]
+    if len(parts) < 2:
+        return parts[0] if parts else None
+    words = " plus ".join(str(part["words"]) for part in parts)
+    return {"op": "sum", "unit": "", "value": sum(p["value"] for p in parts), "words": words, "of": parts}
+
+
+def _divided(one: Trace | None, other: Trace | None) -> Trace | None:
+    if not one or not other or not other["value"]:
+        return None
+    words = f"{one['words']}, divisé par : {other['words']}"
+    return {
+        "op": "share",
+        "unit": "",
+        "value": one["value"] / other["value"],
+        "words": words,
+        "of": [one, other],
     }
 
 
-def _per(money: pd.DataFrame, counted: pd.DataFrame, noun: str, tables: Tables) -> Trace:
-    """The trace of a sum divided by a number of lines."""
-    whole = amount_trace(list(money["funding_id"]), tables)
-    number = count_of(amount_trace(list(counted["funding_id"]), tables)["cells"], noun)
-    words = f"{french.euros(whole['value'])} divisés par {number['words']}"
-    value = whole["value"] / number["value"]
-    return {"op": "share", "unit": "EUR", "value": value, "words": words, "of": [whole, number]}
+def _per(money: pd.DataFrame, counted: pd.DataFrame, noun: str, tables: Tables) -> Trace | None:
+    """A sum divided by a number of lines."""
+    if money.empty or counted.empty:
+        return None
+    return _divided(amount_trace(list(money["funding_id"]), tables), _counted(counted, noun, tables))

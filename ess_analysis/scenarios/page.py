@@ -47,7 +47,7 @@ class OfflinePage(Shown):
     def html(self) -> str:
         """A link that saves the page, without a server."""
         content = base64.b64encode(self.page.encode()).decode()
-        size = french.number(len(self.page.encode()) / 1000)
+        size = french.number(len(self.page.encode()) / 1000, 0)
         return (
             f'<p><a download="explorer.html" href="data:text/html;base64,{content}">'
             f"Enregistrer la page explorer.html</a> ({size} ko, s’ouvre sans réseau ni Jupyter)</p>"

@@ -84,7 +84,7 @@ class Panels:
 
     def move(self, name: str, value: float) -> None:
         """One setting takes a value; what is shown follows. A value put back at the start is no change."""
-        if self._holding:
+        if self._holding or value == self.about.values[name]:
             return
         changes = {key: kept for key, kept in self.about.changes.items() if key != name}
         if value != self.about.inputs[name].central:
@@ -136,10 +136,11 @@ class Panels:
         )
         if self.hosted:
             return f"<p>Scénario figé. {link}</p>"
+        project = inputs.data.resolve().parents[1]
+        where = escape(str(path.relative_to(project) if path.is_relative_to(project) else path))
         return (
-            f"<p>Scénario figé dans {escape(str(path))}. {link}</p>"
-            f"<p>Pour en faire un rapport : <code>ess report scenarios --scenario {escape(str(path))}"
-            "</code></p>"
+            f"<p>Scénario figé dans {where}. {link}</p>"
+            f"<p>Pour en faire un rapport : <code>ess report scenarios --scenario {where}</code></p>"
         )
 
 
@@ -211,10 +212,15 @@ class _Control:
         return f"{status} ({sources}). Écrit par l’{self.one.author}, le {french.day(self.one.date)}."
 
     def snapped(self, value: float) -> float:
-        """The value on a step of the slider, inside the bounds; the starting value stays what it is."""
+        """The value on a step of the slider, inside the bounds; the starting value holds its nearest step.
+
+        A browser puts on a step a value that falls between two (8 554 € where steps are of 10 €).
+        """
         one = self.one
-        if one.choices or value == one.central:
+        if one.choices:
             return value
+        if abs(value - one.central) < one.step / 2:
+            return one.central
         stepped = round(round((value - one.low) / one.step) * one.step + one.low, 10)
         return min(one.high, max(one.low, stepped))
 
@@ -231,7 +237,7 @@ class _Control:
         )
         if self.head.value != head:
             self.head.value = head
-        if self.move.value != value:
+        if one.choices or abs(self.move.value - value) >= one.step / 2:
             self.move.value = value
         shown = None if modified else "none"
         if self.back.layout.display != shown:
