@@ -16,6 +16,7 @@ import argparse
 import csv
 import io
 import json
+import os
 import re
 import resource
 import shutil
@@ -37,6 +38,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTE = ROOT / "data" / "raw" / "mel_2011-2014" / "note_mel_communes.xlsx"
+os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"  # the default one reserves 1 GiB of addresses at once
 SECONDS, MEMORY, MIB = 10, 1 << 30, 1 << 20
 
 SHEET = """

@@ -255,6 +255,7 @@ class _Facts:
     _BARE = re.compile(
         rb'<c\b[^>]*?\br="([A-Z]{1,3})(\d{1,7})"[^>]*><f[^>]*?(?:/>|>([^<]*)</f>)(?:<v\s*/>|<v></v>)?</c>'
     )
+    _MERGE = re.compile(rb'<mergeCell\b[^>]*?\bref="([A-Z]{1,3})(\d{1,7}):([A-Z]{1,3})(\d{1,7})"')
     _ROW = re.compile(rb'<row\b(?=[^>]*\bhidden="(?:1|true)")[^>]*?\br="(\d{1,7})"')
     _COLUMN = re.compile(rb'<col\b(?=[^>]*\bhidden="(?:1|true)")[^>]*>')
 
@@ -263,7 +264,11 @@ class _Facts:
         for found in self._CELL.finditer(xml):
             cells += 1
             rows, columns = max(rows, int(found[2])), max(columns, len(found[1]) and _column(found[1]))
-        extent = rows * columns
+        covered = sum(
+            (int(r2) - int(r1) + 1) * (_column(c2) - _column(c1) + 1)
+            for c1, r1, c2, r2 in self._MERGE.findall(xml)
+        )
+        extent = max(rows * columns, covered)
         if extent > MOST_CELLS or (extent > 2_000_000 and extent > 50 * cells):
             raise DataError(
                 f"Feuille démesurée : {name}.",
@@ -393,7 +398,7 @@ def _of_json(path: Path, name: str, content: bytes) -> Grid:
     """One row per object of the one list of objects in the file, its keys as a header; numbers kept as written."""
     try:
         text = content.decode("utf-8-sig")
-        whole = json.loads(text, parse_float=str, parse_int=_whole, parse_constant=_no_number)
+        whole = json.loads(text, parse_int=_whole, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
         raise DataError(
             f"JSON illisible : {name}.",

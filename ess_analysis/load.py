@@ -11,7 +11,7 @@ import re
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +50,20 @@ STAGE_WORDS = {
 KIND_WORDS = {
     **{label: kind for kind, label in schema.KIND_LABELS.items()},
     "aide en numéraire": "cash",
+    "subvention en numéraire": "cash",
+    "aide financière": "cash",
+    "subvention": "cash",
     "aide en nature": "in_kind",
+    "en nature": "in_kind",
+    "prestation en nature": "in_kind",
+    "mise à disposition": "in_kind",
+    "prêt à taux zéro": "loan",
+    "avance remboursable": "loan",
+    "avance récupérable": "loan",
     "garantie": "guarantee",
+    "cautionnement": "guarantee",
 }
+MIXED = "cash+"  # a line of cash and kind together, whose shares the source does not give: kept in cash, told
 CARRIED = ("axis", "title")  # roles whose merged cell makes one record of several lines, or one axis of many
 
 
@@ -90,6 +101,7 @@ def load(data: str | Path = "data/raw") -> Tables:
     corrections = _corrections(folder)
     tables = _joined([read_file(sheet, folder, corrections) for sheet in _qualified(sheets, folder)])
     _unique_keys(tables)
+    _one_currency(sheets)
     return replace(
         tables,
         sources=tuple(sheets),
@@ -97,6 +109,17 @@ def load(data: str | Path = "data/raw") -> Tables:
         remarks=_remarks(folder),
         data=folder,
     )
+
+
+def _one_currency(sheets: list[SourceSheet]) -> None:
+    """Nothing, if the amounts of the folder may be added; DataError on two currencies."""
+    found = {sheet.currency: sheet.path.name for sheet in sheets if sheet.tables}
+    if len(found) > 1:
+        raise DataError(
+            "Deux monnaies dans le même dossier de données.",
+            seen=[f"{name} : {currency}" for currency, name in found.items()],
+            todo="placez chaque monnaie dans un dossier à part : rien n’est converti.",
+        )
 
 
 def domains(tables: Tables) -> dict[str, list[Any]]:
@@ -127,6 +150,13 @@ def _found(folder: Path) -> Path:
 def source_sheets(folder: Path) -> list[SourceSheet]:
     """The verified source sheets of the folder, by path; a raw file that has none is a DataError."""
     raw = [path for path in sorted(folder.rglob("*")) if path.is_file() and _is_raw(path, folder)]
+    links = [path for path in raw if path.is_symlink()]
+    if links:
+        raise DataError(
+            f"Un lien symbolique n'est pas suivi dans {folder}.",
+            seen=[path.relative_to(folder) for path in links],
+            todo="copiez le fichier lui-même dans le dossier.",
+        )
     sheets = [read_source_sheet(path) for path in sorted(folder.rglob("*.toml")) if _is_sheet(path, folder)]
     sheets = [verify(sheet) for sheet in sheets]
     declared = {sheet.path.resolve() for sheet in sheets}
@@ -148,7 +178,7 @@ def source_sheets(folder: Path) -> list[SourceSheet]:
 
 def _is_raw(path: Path, folder: Path) -> bool:
     inside = path.relative_to(folder).parts
-    lock_file = path.name.startswith(("~$", ".")) or path.name == "remarks.csv"
+    lock_file = path.name.startswith(("~$", "."))
     return path.suffix.lower() in RAW_SUFFIXES and inside[0] not in SETTINGS_FOLDERS and not lock_file
 
 
@@ -211,9 +241,26 @@ def _toml(path: Path) -> dict[str, Any]:
 
 
 def _remarks(folder: Path) -> pd.DataFrame:
-    """The remarks that no arithmetic can find, as written beside the data."""
-    frames = [pd.read_csv(path, dtype="str") for path in sorted(folder.rglob("remarks.csv"))]
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+    """The remarks written beside the data that no check finds by itself: place, remark, treatment.
+
+    Those of `anomalies.csv` whose `controle`, the code of the check that finds them, is empty.
+    """
+    names = {
+        "id": "remark_id",
+        "lieu": "place",
+        "constat": "remark",
+        "calcul": "sum",
+        "traitement": "treatment",
+    }
+    frames = [
+        pd.read_csv(path, dtype="str", keep_default_na=False)
+        for path in sorted(folder.rglob("anomalies.csv"))
+    ]
+    if not frames:
+        return pd.DataFrame(columns=list(names.values()))
+    listed = pd.concat(frames, ignore_index=True).reindex(columns=[*names, "controle"]).fillna("")
+    kept = listed[listed["controle"].eq("")].rename(columns=names)
+    return kept[list(names.values())].reset_index(drop=True)
 
 
 # --- Corrections ---------------------------------------------------------------------------------
@@ -441,7 +488,10 @@ def _body(grid: Grid, table: TableRead, sheet: SourceSheet, source: str) -> _Bod
 
     def labelled(labels: Iterable[str]) -> pd.Series:
         sought = {french.nfc(label).strip() for label in labels}
-        found = [text.isin(sought) for text in texts.values()] if sought else []
+        if not sought:
+            return count.lt(0)
+        amounts = {columns[read.header] for read in table.columns} - set(texts)
+        found = [texts.get(at, values[at]).isin(sought) for at in values if at not in amounts]
         return pd.concat(found, axis="columns").any(axis="columns") if found else count.lt(0)
 
     sentences = {_position(_sentence_cell(grid, total))[0] for total in table.totals if total.cell}
@@ -450,7 +500,13 @@ def _body(grid: Grid, table: TableRead, sheet: SourceSheet, source: str) -> _Bod
     is_total = ~out & labelled(total.row for total in table.totals if total.row)
     out |= is_total | labelled(table.skip_rows)
     sections = pd.Series(None, index=values.index, dtype="str")
-    if table.section_rows:
+    if table.section_rows == "header":
+        repeated, sections = _repeated_headers(grid, table, columns, values)
+        out |= repeated
+    if table.skip_without_amount:
+        amounts = [columns[read.header] for read in table.columns if read.role == "amount"]
+        out |= ~filled[amounts].any(axis="columns")
+    if table.section_rows == "axis":
         alone = ~out & count.eq(1)
         for text in texts.values():
             sections = sections.where(~alone | text.isna(), text)
@@ -463,6 +519,24 @@ def _body(grid: Grid, table: TableRead, sheet: SourceSheet, source: str) -> _Bod
     body = _Body(grid, table, sheet, source, columns, rows, totals[0] if totals else None, texts, sections)
     _refuse_doubtful_rows(body, totals, count.loc[rows])
     return body
+
+
+def _repeated_headers(
+    grid: Grid, table: TableRead, columns: Mapping[str, int], values: pd.DataFrame
+) -> tuple[pd.Series, pd.Series]:
+    """The rows that repeat the header, and the axis that the words in brackets of the last one give each row."""
+    amount = next(columns[read.header] for read in table.columns if read.role == "amount")
+    first = table.header[1] - 1
+    repeated = _texts(values[amount]).eq(_header_text(grid, first, amount))
+    heads = pd.concat([grid.values.iloc[[first]], values[repeated]])
+    axis = pd.Series([_in_brackets(row) for row in heads.to_numpy()], index=heads.index, dtype="str")
+    return repeated, axis.reindex([first, *values.index]).ffill().loc[values.index]
+
+
+def _in_brackets(row: Iterable[object]) -> str | None:
+    """The words in brackets of a header row: « Association (handicap) »."""
+    found = [match[1] for value in row if (match := re.search(r"\(([^()]+)\)", str(value)))]
+    return found[0].strip() if found else None
 
 
 def _carried_over_merges(text: pd.Series, grid: Grid, column: int) -> pd.Series:
@@ -737,7 +811,8 @@ class _Amounts:
     silent: np.ndarray  # a text that the source sheet says to be no amount
 
 
-_PLAIN = r"\d+(?:[.,]\d{1,2})?"
+_PLAIN = r"[0-9]{1,13}(?:[.,][0-9]{1,2})?"
+_MOST = 1e13  # euros: above, cents would be lost, and no public body has given as much
 
 
 def distinct_amounts(
@@ -759,7 +834,7 @@ def distinct_amounts(
         value = distinct[code]
         text = _text(value)
         if isinstance(value, (int, float)):
-            euros[code] = value
+            euros[code] = value if abs(value) < _MOST else np.inf
         elif text is None or text in nothing:
             silent[code] = text is not None
         else:
@@ -770,6 +845,8 @@ def distinct_amounts(
                 euros[code], years[code] = found[0].euros, found[0].year or 0
             elif found:
                 several[int(code)] = [a._replace(euros=round(a.euros * unit, 6)) for a in found]
+    beyond = ~(np.abs(euros) < _MOST) & ~np.isnan(euros)
+    euros[beyond], unread[beyond] = np.nan, True
     return _Amounts(np.round(euros * unit, 6), years, several, unread, silent)
 
 
@@ -826,7 +903,7 @@ _AMOUNT_ADVICE = {
 
 def _refuse_merged(body: _Body, column: int, rows: pd.Index) -> None:
     for r1, c1, r2, c2 in body.grid.merged:
-        if c1 <= column <= c2 and r2 > r1 and rows.isin(range(r1, r2 + 1)).any():
+        if c1 <= column <= c2 and r2 > r1 and rows.isin(range(r1 + 1, r2 + 1)).any():
             raise DataError(
                 f"{body.said('Cellule fusionnée sur plusieurs lignes dans une colonne de montants')}, "
                 f"{body.grid.address(r1, c1)}:{body.grid.address(r2, c2)}.",
@@ -874,6 +951,9 @@ def _funding(body: _Body) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
                 funder=lambda rows: rows["funder"].fillna(table.funder) if table.funder else rows["funder"]
             )
         )
+        if read.kind not in ("", table.kind):  # a blank loan is no loan
+            blank = np.isnan(amounts.euros) & ~amounts.unread & ~amounts.silent & (number == 1)
+            frames[-1] = frames[-1][~blank[codes][order]]
     if not frames:
         return schema.empty("funding"), notes
     return schema.conform(pd.concat(frames, ignore_index=True), "funding"), notes
@@ -908,9 +988,15 @@ def _line_facts(body: _Body) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
                 text: str, role: str = role, words: Mapping[str, str] = words, allowed: Any = allowed
             ) -> str | None:
                 kept = body.sheet.kept_name(role, text)
-                return kept if kept in allowed else words.get(kept.lower())
+                return kept if kept in allowed else closed_word(kept, words)
 
             read, told = _words(body, column, f"Mot inconnu ({role})", f"READ-{role.upper()}", closed)
+            mixed = read.eq(MIXED)
+            if mixed.any():
+                cells, written = body.cells(column)[mixed].tolist(), body.text(column)[mixed].tolist()
+                sentence = "« {} » : numéraire et nature ensemble, sans le partage ; compté en numéraire."
+                notes += _noted(body, "READ-KIND-MIXED", cells, written, len(cells), sentence)
+                read = read.where(~mixed, "cash")
             facts[role] = read.astype("str").fillna(facts[role])
             notes += told
     start, end = table.period or (None, None)
@@ -921,6 +1007,26 @@ def _line_facts(body: _Body) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
         period_start=pd.Timestamp(start, 1, 1) if start else None,
         period_end=pd.Timestamp(end, 12, 31) if end else None,
     ), notes
+
+
+def closed_word(written: str, words: Mapping[str, str]) -> str | None:
+    """The word of a closed list that a cell stands for, whatever its case, accents and plural; None for none.
+
+    « aide en numéraire;aide en nature » is MIXED.
+    """
+    known = {_bare_word(word): kept for word, kept in words.items()}
+    if (bare := _bare_word(written)) in known:
+        return known[bare]
+    parts = {known.get(_bare_word(part)) for part in re.split(r"[;,/+]| et ", written) if part.strip()}
+    if len(parts) == 1:
+        return parts.pop()
+    return MIXED if parts == {"cash", "in_kind"} else None
+
+
+@cache
+def _bare_word(text: str) -> str:
+    bare = re.sub(r"[^a-z ]+", " ", french.strip_accents(text).lower())
+    return " ".join(word.rstrip("s") for word in bare.split())
 
 
 def _words(
@@ -1058,8 +1164,14 @@ def _place_notes(body: _Body) -> list[dict[str, Any]]:
                 todo=f"{asked}, ou déclarez dans la fiche source [names.place] "
                 f'"{OUTSIDE}" = ["{first["name"]}"].',
             )
+        if role == "places" and not ours and len(lost):
+            count = french.counted(lost["name"].nunique(), "lieu", "lieux")
+            text = f"{count} hors de la référence des communes : noms gardés comme ils sont écrits."
+            notes.append(_note("READ-PLACE-ELSEWHERE", body, "", text, lost["name"].iloc[0]))
         for said, (code, words) in _PLACE_WORDS.items():
             found = named[how == said]
+            if said == "none" and not ours:
+                continue
             for name, cell in zip(found["name"][:SHOWN_NOTES], found["cell"], strict=False):
                 match = matches[name]
                 message = words.format(name=name, commune=match.commune, code=match.insee_code)
@@ -1264,7 +1376,7 @@ def _axis_notes(body: _Body) -> Iterator[dict[str, Any]]:
 
 def _title_notes(body: _Body) -> Iterator[dict[str, Any]]:
     """Rows without a title that no merged cell covers: is a merge torn, or a title lost?"""
-    for _, column in body.role("title"):
+    for _, column in body.role("title") if body.strict or body.grid.merged else []:
         lines = body.text(column).isna() & ~_continued(body)
         for row in body.rows[lines][:SHOWN_NOTES]:
             cell = body.grid.address(row, column)
@@ -1289,7 +1401,13 @@ def _type_notes(body: _Body) -> Iterator[dict[str, Any]]:
             yield from _rest(body, "READ-NUMBER-AS-TEXT", len(texts))
 
 
-_TOLD = {"READ-UNSEALED", "READ-NO-AMOUNT", "READ-PLACE-SPELLING", "READ-PLACE-ASSOCIATED"}  # no doubt in it
+_TOLD = {
+    "READ-PLACE-ELSEWHERE",
+    "READ-UNSEALED",
+    "READ-NO-AMOUNT",
+    "READ-PLACE-SPELLING",
+    "READ-PLACE-ASSOCIATED",
+}  # no doubt in it
 
 
 def _note(code: str, body: _Body, cell: str, message: str, stated: str, severity: str = "") -> dict[str, Any]:

@@ -23,7 +23,18 @@ RECORD_ROLES = frozenset(
     {"axis", "number", "title", "description", "partners", "legal_status", "strand", "programme"}
 )
 FUNDING_ROLES = frozenset(
-    {"recipient", "operator", "funder", "year", "date", "stage", "kind", "identifier", "funder_id", "recipient_id"}
+    {
+        "recipient",
+        "operator",
+        "funder",
+        "year",
+        "date",
+        "stage",
+        "kind",
+        "identifier",
+        "funder_id",
+        "recipient_id",
+    }
 )
 PLACE_ROLES = frozenset({"places", "territory"})
 AMOUNT_ROLES = frozenset({"amount", "delivery", "row_total"})
@@ -89,7 +100,12 @@ class TableRead:
     skip_lines: tuple[int, ...] = ()  # numbers of such rows, where no label tells them
     no_amount: tuple[str, ...] = ()  # texts of an amount column that say there is no amount
     doubts: str = "stop"  # a cell that cannot be read: "stop", or "report" it among the findings
-    section_rows: str = ""  # "axis": a row with one filled cell alone gives the axis of the rows below
+    # "axis": a row with one filled cell alone gives the axis of the rows below;
+    # "header": the header is repeated in the data, and the words in brackets of each give that axis
+    section_rows: str = ""
+    skip_without_amount: bool = (
+        False  # rows that hold no amount are not data (parents, footnotes, references)
+    )
 
     def column(self, header: str) -> ColumnRead | None:
         """How the column under `header` is read; None when the sheet does not say."""
@@ -133,7 +149,7 @@ _FILE_REQUIRED = ("path", "sha256", "title", "producer", "date", "licence", "rel
 _TABLE_KEYS = {
     "id", "title", "sheet", "header", "last_row", "record_kind", "programme", "funder", "recipient", "stage",
     "kind", "year", "period", "part_of", "columns", "ignored", "total", "skip_rows", "no_amount",
-    "doubts", "section_rows", "skip_lines",
+    "doubts", "section_rows", "skip_lines", "skip_without_amount",
 }  # fmt: skip
 _READ_APART = {"columns", "total", "header", "period", "ignored", "skip_rows", "skip_lines", "no_amount"}
 _COLUMN_KEYS = {
@@ -197,7 +213,8 @@ _FORMS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "decimal": (lambda value: value in ("", ",", "."), "« , » ou « . »"),
     "delimiter": (lambda value: isinstance(value, str) and len(value) <= 1, "un seul caractère"),
     "doubts": (lambda value: value in ("stop", "report"), "« stop » ou « report »"),
-    "section_rows": (lambda value: value in ("", "axis"), "« axis »"),
+    "section_rows": (lambda value: value in ("", "axis", "header"), "« axis » ou « header »"),
+    "skip_without_amount": (lambda value: isinstance(value, bool), "true ou false"),
 }
 _TEXT: tuple[Callable[[Any], bool], str] = (lambda value: isinstance(value, str), "un texte entre guillemets")
 

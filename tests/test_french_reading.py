@@ -38,6 +38,14 @@ from ess_analysis import french
         ("(1 234,50)", -1234.5),
         ("(1 234,50 €)", -1234.5),
         ("en 2012 17 k€", 17000),
+        ("en 2012, 17 k€", 17000),
+        ("N   82 584,28", 82584.28),
+        ("1,2 million d'euros", 1_200_000),
+        ("5 milliers d’euros", 5000),
+        ("12 K€", 12000),
+        ("3 M€", 3_000_000),
+        ("1 234 €uros", 1234),
+        ("12 EUROS", 12),
     ],
 )
 def test_an_amount_alone(text: str, euros: float) -> None:
@@ -62,6 +70,13 @@ def test_an_amount_alone(text: str, euros: float) -> None:
         "2,43E+13",
         "5 000 $",
         "£500",
+        "$ 500 €",
+        "12 € 50",
+        "2 x 500 €",
+        "12 000 (10 000 €)",
+        "K 12,50",
+        "1 000,-",
+        "1e5",
         "en 2012 170 k€",  # 170 k€, or 12 170 k€
         "12 000 € dont 3 000 € en nature",
         "73 000 € 73 000 €",
