@@ -211,7 +211,7 @@ class About:
                 self._made[asked] = pd.DataFrame(columns=names)
             else:
                 only = self._filters(False) | ({"year": schema.MISSING_LABELS["year"]} if undated else {})
-                followed = {"apportion": self.apportion, "undated": self.undating}
+                followed: Any = {"apportion": self.apportion, "undated": self.undating}
                 made = breakdown(
                     self.tables, list(columns), stage=stage, kind="cash", trace=True, **followed, **only
                 )
@@ -221,7 +221,7 @@ class About:
     def once(self, *columns: str) -> pd.DataFrame:
         """Each euro counted once, by these columns, traced; what carries no year has a row of its own."""
         if columns not in self._made:
-            followed = {"apportion": self.apportion, "undated": self.undating}
+            followed: Any = {"apportion": self.apportion, "undated": self.undating}
             only = self._filters("year" in columns)
             made = consolidated(self.tables, list(columns), trace=True, **followed, **only)
             self._made[columns] = traced(made.dropna(subset=["amount_eur"]), self.tables)
@@ -430,9 +430,6 @@ def communes_reached(asked: About) -> pd.DataFrame:
     places = places.drop_duplicates(["record_id", "insee_code"])
     cells = {code: cells_of(same, asked.tables) for code, same in places.groupby("insee_code")}
     frame = known[["commune", "insee_code", "longitude", "latitude"]]
-    return frame.assign(
-        count=[len(cells.get(code, ())) for code in frame["insee_code"]],
-        count_trace=[
-            count_of(cells[code], "fiche") if code in cells else None for code in frame["insee_code"]
-        ],
-    )
+    codes = list(frame["insee_code"])
+    traces: list[Any] = [count_of(cells[code], "fiche") if code in cells else None for code in codes]
+    return frame.assign(count=[len(cells.get(code, ())) for code in codes], count_trace=traces)

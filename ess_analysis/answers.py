@@ -222,10 +222,11 @@ def is_the_envelope_kept(asked: About) -> Group:
     frame = envelope_readings(asked)
     if frame.empty:
         return shown(said("Aucune enveloppe détaillée par des montants accordés ne figure dans les données."))
-    followed = frame[frame["default"]].to_dict(orient="records") or frame.to_dict(orient="records")
-    told = [
-        sentences.envelope(same.to_dict(orient="records")) for _, same in frame.groupby("title", sort=False)
+    followed: list[Any] = frame[frame["default"]].to_dict(orient="records") or frame.to_dict(orient="records")
+    envelopes: list[list[Any]] = [
+        same.to_dict(orient="records") for _, same in frame.groupby("title", sort=False)
     ]
+    told = [sentences.envelope(readings) for readings in envelopes]
     figure = figures.envelope_bars(
         frame.drop(columns=["default", "one_trace", "title"]),
         title=as_title(sentences.envelope_kept(followed[0])),
@@ -242,7 +243,7 @@ def do_lines_explain_totals(asked: About) -> Group:
     frame = stated_against_lines(asked)
     if frame.empty:
         return shown(said("Aucun total n'est annoncé {of}.", of=asked.when))
-    worst = frame.loc[frame["gap_eur"].abs().idxmax()]
+    worst = frame.iloc[int(frame["gap_eur"].abs().argmax())]
     figure = figures.ranked_bars(
         frame.drop(columns="table_id"),
         "name",
@@ -268,7 +269,8 @@ def who_carries_out(asked: About) -> Group:
     """Who carries the actions out, and for how much."""
     frame = delivery_by_operator(asked)
     if len(frame):
-        whole = [total_trace([row["trace"], row["gap_eur_trace"]]) for row in frame.to_dict(orient="records")]
+        lines = frame.to_dict(orient="records")
+        whole: list[Any] = [total_trace([row["trace"], row["gap_eur_trace"]]) for row in lines]
         order = ranked(frame.assign(trace=whole, amount_eur=0.0), "name")
         title = sentences.leader(order, "opérateur", f"montants à réaliser {asked.when}")
     else:
@@ -410,7 +412,7 @@ def which_projects(asked: About, most: int = 40) -> Group:
 def which_findings(asked: About) -> Group:
     """What the checks found: how many of each severity, then each with its place."""
     rows = placed(asked.findings)[["severity", "message", "where"]]
-    rows["message"] = [asked.finding(message) for message in rows["message"]]
+    rows["message"] = rows["message"].map(asked.finding)
     caption = said("Ce que les contrôles ont trouvé, le plus grave d'abord")
     return shown(
         findings_told(asked), display_table(rows, caption, labels={"where": "Où"}) if len(rows) else None
@@ -448,7 +450,7 @@ def which_names_were_matched(asked: About) -> Group:
     if found.empty:
         return shown(said("Tous les noms ont été lus tels qu'ils sont écrits."))
     rows = placed(found)[["stated", "message", "where"]]
-    rows["message"] = [asked.finding(message) for message in rows["message"]]
+    rows["message"] = rows["message"].map(asked.finding)
     caption = said("Les noms rapprochés d'un autre, ou restés sans commune")
     return shown(display_table(rows, caption, labels={"where": "Où"}))
 
@@ -459,7 +461,7 @@ def which_remarks(asked: About) -> Group:
     if remarks is None or remarks.empty:
         return shown(said("Aucune remarque n'accompagne ces données."))
     labels = {"place": "Où", "remark": "Remarque", "treatment": "Traitement"}
-    rows = remarks[[name for name in labels if name in remarks]]
+    rows = remarks[list(labels)].map(french.typographic)
     return shown(display_table(rows, said("Les remarques de ceux qui ont lu le document"), labels=labels))
 
 
@@ -740,10 +742,12 @@ def not_said(asked: About, what: str, column: str = "") -> Sentence:
     if asked.years:
         none = said("Aucun montant daté {when} n'est {what}.", when=asked.of_when, what=what)
     lines = asked.always.lines
-    known = lines[lines[column].notna()]["year"].dropna().unique() if column in lines else []
-    if not len(known):
+    if column not in lines or lines[column].isna().all():
         return none
-    years = listed([str(int(year)) for year in sorted(known)])
+    known = sorted(int(year) for year in lines.loc[lines[column].notna(), "year"].dropna().unique())
+    if not known:
+        return none
+    years = listed([str(year) for year in known])
     return said("{none} Seuls des montants de {years} le sont.", none=none, years=years)
 
 
@@ -852,7 +856,7 @@ def quoted(cell: pd.DataFrame, asked: About) -> Sentence:
     """The text of one cell of results, whole, the quantities and amounts read in it traced."""
     rows = cell.to_dict(orient="records")
     text = written(asked.tables, rows[0])
-    numbers = [(row["text"], _stated(row)) for row in rows]
+    numbers = [(row["text"], _stated(row, text)) for row in rows]
     money_read = french.amounts(text)
     numbers += [
         (one.text, _amount_written(rows[0], text, one.euros, place if len(money_read) > 1 else 0))
@@ -875,9 +879,9 @@ def _amount_written(row: dict[Any, Any], text: str, euros: float, part: int) -> 
     return {"op": "sum", "unit": "EUR", "value": euros, "words": words, "cells": [cell]}
 
 
-def _stated(row: dict[Any, Any]) -> dict[str, Any]:
+def _stated(row: dict[Any, Any], text: str) -> dict[str, Any]:
     """The trace of a quantity that the document states in words."""
-    cell = [row["source"], row["sheet"], row["cell"], row["text"], 0]
+    cell = [row["source"], row["sheet"], row["cell"], text, 0]
     return {
         "op": "stated",
         "unit": "count",

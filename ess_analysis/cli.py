@@ -15,6 +15,21 @@ if TYPE_CHECKING:
 
 FINE, BLOCKED, WRONG_USE = 0, 1, 2
 
+KEPT = {  # what `ess breakdown` can be limited to, and what is said of it; "" has an option of its own
+    "year": "",
+    "stage": "",
+    "kind": "",
+    "territory": "ce territoire",
+    "commune": "cette commune",
+    "funder": "ce financeur",
+    "recipient": "ce bénéficiaire",
+    "operator": "cet opérateur",
+    "axis": "cet axe",
+    "programme": "ce dispositif",
+    "strand": "ce volet",
+    "legal_status": "ce statut",
+}
+
 _DESCRIPTION = """\
 Évaluer le soutien public local à l'économie sociale et solidaire :
 lire les tables, les contrôler, les ventiler, rendre les rapports, explorer les scénarios."""
@@ -79,23 +94,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
+    from ess_analysis import terminal
     from ess_analysis.checks import check
     from ess_analysis.load import load
 
     findings = check(load(options.data))
-    _show(findings, options)
+    if options.format == "table":
+        print(terminal.findings(findings))
+    else:
+        _show(findings, options)
     return BLOCKED if (findings["severity"] == "blocking").any() else FINE
 
 
 def _breakdown(options: argparse.Namespace) -> int:
-    from ess_analysis.breakdowns import breakdown
+    from ess_analysis.breakdowns import breakdown, consolidated
     from ess_analysis.load import load
 
-    wanted = {
-        name: getattr(options, name)
-        for name in ("year", "stage", "kind", "territory", "funder", "axis", "programme")
-    }
-    result = breakdown(load(options.data), options.by, apportion=options.apportion, **wanted)
+    wanted = {name: getattr(options, name) for name in KEPT if getattr(options, name) is not None}
+    settings = {"apportion": options.apportion, "undated": options.undated}
+    made = consolidated if options.once else breakdown
+    result = made(load(options.data), options.by, **settings, **wanted)
     _show(result[[*options.by, "amount_eur", "count", "share"]], options)
     return FINE
 
@@ -242,21 +260,28 @@ def parser() -> argparse.ArgumentParser:
         "--stage", action="append", metavar="ÉTAPE", help="allocated, planned, awarded ou paid, à répéter"
     )
     sub.add_argument("--kind", action="append", metavar="FORME", help="cash, in_kind, loan ou guarantee")
-    for name, metavar in (
-        ("territory", "TERRITOIRE"),
-        ("funder", "FINANCEUR"),
-        ("axis", "AXE"),
-        ("programme", "DISPOSITIF"),
-    ):
-        sub.add_argument(
-            f"--{name}", action="append", metavar=metavar, help=f"ne garder que ce {metavar.lower()}"
-        )
+    for name, what in KEPT.items():
+        if what:
+            option, metavar = f"--{name.replace('_', '-')}", what.split(" ")[-1].upper()
+            sub.add_argument(option, action="append", metavar=metavar, help=f"ne garder que {what}")
     sub.add_argument(
         "--apportion",
         choices=("equal", "population", "whole"),
         default="equal",
         metavar="equal|population|whole",
         help="partage d'un montant entre plusieurs territoires (equal)",
+    )
+    sub.add_argument(
+        "--undated",
+        choices=("apart", "spread"),
+        default="apart",
+        metavar="apart|spread",
+        help="montants sans année : à part, ou répartis sur la période de leur source (apart)",
+    )
+    sub.add_argument(
+        "--once",
+        action="store_true",
+        help="compter chaque euro une seule fois, à son étape la plus avancée, toutes étapes réunies",
     )
     takes_data(sub)
     takes_format(sub)

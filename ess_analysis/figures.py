@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
@@ -116,12 +116,12 @@ def stacked_bars(
     style = _looks(named, order)
     bars = [
         Bar(
-            str(row),
+            row,
             _rounded(_sum(amounts)),
-            tuple((amounts[of], MISSING if nameless(row) else style.get(of, MISSING)) for of in drawn),
+            tuple((amounts[of], MISSING if nameless(row) else style.get(str(of), MISSING)) for of in drawn),
             tuple(_rounded(amounts[of]) if (amounts != 0).sum() > 1 else "" for of in drawn),
         )
-        for row, amounts in drawn.iterrows()
+        for row, amounts in _rows(drawn)
     ]
     legend: dict[int | str, str] = {look: name for name, look in style.items()}
     missing = [_kind(name) for name in (*drawn.index, *drawn.columns) if nameless(name)]
@@ -156,15 +156,15 @@ def ranked_bars(
     values = dict(zip(frame[name].astype(str), frame[written].fillna(0.0), strict=True))
     rest = ordered[~ordered[name].astype(str).isin(drawn.index)]
     bars = []
-    for place, (label, row) in enumerate(drawn.iterrows()):
+    for place, (label, row) in enumerate(_rows(drawn)):
         first = place == 0 if accent is None else label == accent
         look: int | str = MISSING if nameless(label) else 0 if first or not leader else REST
-        value = values.get(str(label), _sum(rest[written]))
+        value = values.get(label, _sum(rest[written]))
         value += row[second] if second and written == "amount_eur" else 0
         text = str(sentences.share(value)) if written == "share" else _rounded(value)
         parts = [(row["amount_eur"], look), *([(row[second], MISSING)] if second else [])]
-        bars.append(Bar(str(label), text, tuple(parts)))
-    legend = {MISSING: meaning} if second and drawn[second].any() else {}
+        bars.append(Bar(label, text, tuple(parts)))
+    legend: dict[int | str, str] = {MISSING: meaning} if second and drawn[second].any() else {}
     if len(ordered) > LONG:  # each share would carry the trace of the whole: amounts say it all
         ordered = ordered.drop(columns=["share", "share_trace"], errors="ignore")
     data = display_table(ordered, title, labels=labels)
@@ -176,14 +176,18 @@ def envelope_bars(frame: pd.DataFrame, *, title: Text, alt: str, **around: Any) 
 
     `frame`: reading, amount_eur (used), envelope_eur, share (used of the envelope) and their traces.
     """
+    lines: list[Any] = frame.to_dict(orient="records")
     bars = [
         Bar(
-            str(row.reading),
-            str(sentences.share(row.share)),
-            ((min(row.amount_eur, row.envelope_eur), 0), (max(row.amount_eur - row.envelope_eur, 0), 3)),
-            mark=row.envelope_eur,
+            str(row["reading"]),
+            str(sentences.share(row["share"])),
+            (
+                (min(row["amount_eur"], row["envelope_eur"]), 0),
+                (max(row["amount_eur"] - row["envelope_eur"], 0), 3),
+            ),
+            mark=row["envelope_eur"],
         )
-        for row in frame.itertuples()
+        for row in lines
     ]
     beyond = frame["amount_eur"].gt(frame["envelope_eur"]).any()
     legend: dict[int | str, str] = {0: "dans l'enveloppe", **({3: "au-delà"} if beyond else {})}
@@ -198,9 +202,9 @@ def places_map(frame: pd.DataFrame, *, title: Text, alt: str, **around: Any) -> 
     `frame`: commune, insee_code, longitude, latitude, count (records that name it; 0 elsewhere), its trace.
     The data table lists those reached.
     """
+    lines: list[Any] = frame.to_dict(orient="records")
     points = [
-        Point(str(row.commune), row.longitude, row.latitude, weight)
-        for row, weight in zip(frame.itertuples(), frame["count"].astype(float), strict=True)
+        Point(str(row["commune"]), row["longitude"], row["latitude"], float(row["count"])) for row in lines
     ]
     reached = frame[frame["count"] > 0].sort_values(["count", "commune"], ascending=[False, True])
     labels = {"count": "Actions et projets"}
@@ -212,6 +216,11 @@ def places_map(frame: pd.DataFrame, *, title: Text, alt: str, **around: Any) -> 
 # --- From a long table to what is drawn -------------------------------------------------------------
 
 _OTHERS = " autres"
+
+
+def _rows(wide: pd.DataFrame) -> Iterator[tuple[str, Any]]:
+    """The name of each row, and its amounts by column."""
+    return ((str(name), amounts) for name, amounts in wide.iterrows())
 
 
 def _looks(named: Sequence[str], order: Sequence[str]) -> dict[str, int | str]:
@@ -282,7 +291,7 @@ def _crossed_table(
     traces = {(row[rows], row[series]): row.get("trace") for row in frame.to_dict(orient="records")}
     body, totals = [], []
     for name in whole.index:
-        cells = [_number(whole.at[name, of], [traces.get((name, of))]) for of in whole]
+        cells = [_number(float(whole[of][name]), [traces.get((name, of))]) for of in whole]
         body.append(
             (str(name), *cells, _number(_sum(whole.loc[name]), [traces.get((name, of)) for of in whole]))
         )
@@ -375,9 +384,7 @@ def _part(drawing: _Drawing, series: int | str, left: float, width: float, y: fl
             y=y + 15,
             font_size=13,
             fill=_ON[series],
-            stroke={MISSING: PAPER, REST: MUTED}.get(
-                series, COLOURS[series] if series in (1, 2, 3) else None
-            ),
+            stroke=_ground(series) if series != 0 else None,
             stroke_width=7 if series != 0 else None,
             stroke_linejoin="round",
             paint_order="stroke" if series != 0 else None,
@@ -422,13 +429,17 @@ def _patterns(drawing: _Drawing, used: set[int | str]) -> None:
         REST: "",
     }
     for series in sorted(used - {0}, key=str):
-        ground = {MISSING: PAPER, REST: MUTED}.get(series, COLOURS[series] if series in (1, 2, 3) else "")
+        ground = _ground(series)
         drawing.elements.append(
             f'<pattern id="{drawing.key}-{series}" width="8" height="8" patternUnits="userSpaceOnUse">'
             f'<rect width="8" height="8" fill="{ground}"/>{marks[series]}</pattern>'
         )
     if drawing.elements:
         drawing.elements[:] = [f"<defs>{''.join(drawing.elements)}</defs>"]
+
+
+def _ground(series: int | str) -> str:
+    return {MISSING: PAPER, REST: MUTED}[series] if isinstance(series, str) else COLOURS[series]
 
 
 def _scale(bars: Sequence[Bar]) -> tuple[float, float]:
@@ -522,10 +533,15 @@ def _names(
             continue
         taken.append(spot.box)
         if spot.tie:
-            ends = {"x1": round(x, 1), "y1": round(y, 1), "x2": round(spot.x, 1), "y2": round(spot.y, 1)}
+            ends: dict[str, Any] = {
+                "x1": round(x, 1),
+                "y1": round(y, 1),
+                "x2": round(spot.x, 1),
+                "y2": round(spot.y, 1),
+            }
             drawing.add("line", **ends, stroke=INK, stroke_width=0.8)
-        halo = {"stroke": PAPER, "stroke_width": 3, "paint_order": "stroke"}
-        at = {"x": round(spot.box[0], 1), "y": round(spot.y + 4.5, 1)}
+        halo: dict[str, Any] = {"stroke": PAPER, "stroke_width": 3, "paint_order": "stroke"}
+        at: dict[str, Any] = {"x": round(spot.box[0], 1), "y": round(spot.y + 4.5, 1)}
         drawing.add("text", _text(point.label), **at, font_size=13, fill=INK, **halo)
 
 

@@ -811,12 +811,27 @@ class _Amounts:
     silent: np.ndarray  # a text that the source sheet says to be no amount
 
 
+SIGNS = {"GBP": r"£|\bGBP\b", "USD": r"\$|\bUSD\b", "CHF": r"\bCHF\b"}
+
+
+def _in_euros(text: str, currency: str) -> str:
+    """The text with the sign of its currency gone; that of another currency leaves nothing to read."""
+    if currency == "EUR":
+        return text
+    return "" if re.search(r"€|euros?\b|\bEUR\b", text) else re.sub(SIGNS.get(currency, "(?!)"), "", text).strip()
+
+
 _PLAIN = r"[0-9]{1,13}(?:[.,][0-9]{1,2})?"
 _MOST = 1e13  # euros: above, cents would be lost, and no public body has given as much
 
 
 def distinct_amounts(
-    distinct: Any, decimal: str = "", no_amount: Iterable[str] = (), unit: float = 1.0, strip: str = ""
+    distinct: Any,
+    decimal: str = "",
+    no_amount: Iterable[str] = (),
+    unit: float = 1.0,
+    strip: str = "",
+    currency: str = "EUR",
 ) -> _Amounts:
     """The amounts that the distinct values of a column say, each read once."""
     size = len(distinct) + 1
@@ -829,7 +844,7 @@ def distinct_amounts(
         euros[:-1][plain] = pd.to_numeric(numbers)
     else:
         plain = pd.Series(False, index=values.index)
-    nothing = {french.nfc(text) for text in no_amount}
+    nothing = {"-", "–", "—", *map(french.nfc, no_amount)}
     for code in np.flatnonzero(~plain):
         value = distinct[code]
         text = _text(value)
@@ -839,7 +854,7 @@ def distinct_amounts(
             silent[code] = text is not None
         else:
             bare = text.removeprefix(strip).removesuffix(strip).strip() if strip else text
-            found = french.cell_amounts(bare, decimal)
+            found = french.cell_amounts(_in_euros(bare, currency), decimal)
             unread[code] = not found
             if len(found) == 1:
                 euros[code], years[code] = found[0].euros, found[0].year or 0
@@ -864,7 +879,7 @@ def _amounts(
         _mapped(values, lambda value: value) if values.dtype == "object" else values
     )
     read = next(read for read in body.table.columns if body.columns[read.header] == column)
-    amounts = distinct_amounts(distinct, body.sheet.decimal, body.table.no_amount, read.unit, read.strip)
+    amounts = distinct_amounts(distinct, body.sheet.decimal, body.table.no_amount, read.unit, read.strip, body.sheet.currency)
     unread, negative = amounts.unread.copy(), amounts.euros < 0
     for code, found in amounts.several.items():
         unread[code], negative[code] = one, any(amount.euros < 0 for amount in found)

@@ -7,6 +7,7 @@ Amounts are euros (float64, NaN when the source is silent, never 0 for a blank).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -209,10 +210,9 @@ def conform(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     table = TABLES[name]
     columns = {}
     for column in table.columns:
-        if column.name in frame:
-            columns[column.name] = frame[column.name].astype(column.dtype)
-        else:
-            columns[column.name] = pd.Series(None, index=frame.index, dtype="object").astype(column.dtype)
+        kept = frame[column.name] if column.name in frame else pd.Series(None, frame.index, dtype="object")
+        dtype: Any = column.dtype
+        columns[column.name] = kept.astype(dtype)
     return pd.DataFrame(columns, index=frame.index)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -38,7 +39,7 @@ _LABELS = {
 
 def display_table(
     frame: pd.DataFrame,
-    caption: str | Sentence,
+    caption: Text,
     *,
     note: str = "",
     labels: Mapping[str, str] | None = None,
@@ -52,7 +53,8 @@ def display_table(
     names = [name for name in frame.columns if not _is_trace(name)]
     known = {**_LABELS, **(labels or {})}
     columns = tuple(Column(known.get(name, name), _is_numeric(name, frame)) for name in names)
-    rows = [_row(frame, names, row) for row in frame.to_dict(orient="records")]
+    lines: list[Any] = frame.to_dict(orient="records")
+    rows = [_row(frame, names, row) for row in lines]
     last = () if total is None else _row(frame, names, {**dict.fromkeys(names, ""), **total})
     return DisplayTable(caption, columns, tuple(rows), last, note)
 
@@ -61,7 +63,7 @@ def _row(frame: pd.DataFrame, names: Sequence[str], row: Mapping[str, object]) -
     return tuple(_cell(frame, name, row[name], row.get(_trace_of(name))) for name in names)
 
 
-def _cell(frame: pd.DataFrame, name: str, value: object, trace: object) -> Text:
+def _cell(frame: pd.DataFrame, name: str, value: Any, trace: object) -> Text:
     if isinstance(value, (Number, Sentence)):
         return value
     if _is_numeric(name, frame) and value != "":

@@ -44,8 +44,33 @@ def rendered(frame: pd.DataFrame, how: str = "table") -> str:
 def records(frame: pd.DataFrame) -> list[dict[str, object]]:
     """The rows as plain Python dicts, ready for JSON: missing is None, amounts rounded to the cent."""
     return [
-        {name: _plain(name, value) for name, value in row.items()} for row in frame.to_dict(orient="records")
+        {str(name): _plain(str(name), value) for name, value in row.items()}
+        for row in frame.to_dict(orient="records")
     ]
+
+
+def findings(frame: pd.DataFrame) -> str:
+    """The findings for people: a paragraph each, its severity, place and code above; then their numbers."""
+    width = min(100, max(60, shutil.get_terminal_size((100, 40)).columns))
+    lines = []
+    for row in frame.astype(object).where(frame.notna(), "").to_dict(orient="records"):
+        place = ", ".join(str(row[name]) for name in ("sheet", "cell") if row[name]) or str(row["source"])
+        severity = schema.SEVERITY_LABELS.get(str(row["severity"]), str(row["severity"]))
+        lines += [f"{severity.upper()} · {place} · {row['code']}"]
+        lines += textwrap.wrap(str(row["message"]), width, initial_indent="  ", subsequent_indent="  ")
+    counts = frame["severity"].value_counts()
+    told = [
+        french.counted(int(counts.get(severity, 0)), noun, plural, feminine=severity != "blocking")
+        for severity, (noun, plural) in _SEVERITY_NOUNS.items()
+    ]
+    return "\n".join([*lines, f"{'' if frame.empty else chr(10)}{french.listing(told).capitalize()}."])
+
+
+_SEVERITY_NOUNS = {
+    "blocking": ("constat bloquant", "constats bloquants"),
+    "alert": ("alerte", "alertes"),
+    "info": ("information", "informations"),
+}
 
 
 def _plain(name: str, value: object) -> object:

@@ -112,9 +112,12 @@ def places_mentioned(text: str) -> list[str]:
     return found
 
 
+PLURALS = r"^\s*(territoires|secteurs|cantons|bassins|zones|quartiers|arrondissements|pôles)\s+(.*)$"
+
+
 def territory_names(text: str) -> list[str]:
     """The territories of a cell: « Territoires lillois, tourquennois » gives two, in the singular."""
-    plural = re.match(r"^\s*(territoires|secteurs|cantons)\s+(.*)$", text, re.IGNORECASE)
+    plural = re.match(PLURALS, text, re.IGNORECASE)
     if not plural:
         return [text.strip()] if text.strip() else []
     singular = plural[1][:-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -103,3 +104,87 @@ def test_the_checks_of_the_note_are_alerts_and_none_blocks(capsys: pytest.Captur
     findings = json.loads(capsys.readouterr().out)
     gaps = {abs(f["gap"]) for f in findings if f["gap"] is not None}
     assert {13173, 16173, 8000, 21345, 29346, 1} <= gaps
+
+
+FIELDS = {"code", "severity", "message", "source", "sheet", "cell", "stated", "computed", "gap"}
+
+
+def test_each_finding_has_its_fields_in_json_and_in_csv(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["check", "--format", "json"]) == cli.FINE
+    assert all(set(finding) == FIELDS for finding in json.loads(capsys.readouterr().out))
+    assert cli.main(["check", "--format", "csv"]) == cli.FINE
+    assert set(capsys.readouterr().out.splitlines()[0].split(",")) == FIELDS
+
+
+def test_the_checks_told_to_people_end_with_their_number(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["check"]) == cli.FINE
+    told = capsys.readouterr().out
+    assert "ALERTE · Annexe 2, F17 · COLUMN-TOTAL" in told
+    assert "Aucun constat bloquant, " in told.splitlines()[-1]
+
+
+MIXED = """\
+[file]
+path = "f.csv"
+sha256 = "{digest}"
+title = "Aides"
+producer = "Une ville"
+date = "2020"
+licence = "Licence Ouverte 2.0"
+reliability = "Construit pour un essai."
+
+[[table]]
+id = "F"
+title = "Aides"
+header = 1
+record_kind = "project"
+funder = "Ville"
+stage = "paid"
+
+[table.columns]
+"Projet" = "title"
+"Forme" = "kind"
+"Montant" = {{ role = "amount" }}
+
+[[table.total]]
+row = "Total"
+"""
+
+
+def test_a_blocking_finding_is_code_1(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """A total that adds a loan to a grant."""
+    folder = tmp_path / "raw" / "ville"
+    folder.mkdir(parents=True)
+    rows = b"Projet;Forme;Montant\nCafe;subvention;10\nGarage;pr\xc3\xaat;30\nTotal;;40\n"
+    (folder / "f.csv").write_bytes(rows)
+    sheet = MIXED.format(digest=hashlib.sha256(rows).hexdigest())
+    (folder / "f.csv.toml").write_text(sheet, encoding="utf-8")
+    assert cli.main(["check", "--data", str(tmp_path / "raw"), "--format", "json"]) == cli.BLOCKED
+    found = json.loads(capsys.readouterr().out)
+    assert [one["code"] for one in found if one["severity"] == "blocking"] == ["MIXED-TOTAL"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "sums"),
+    [
+        ("--by funder --by year --once", [90000, 118000, 35663, 80718]),
+        ("--by year --stage awarded", [73000, 73000, 25663]),
+        ("--by year --stage awarded --undated spread", [85831.5, 85831.5]),
+        ("--by territory --stage awarded", [146000, 5933, 15000, 1576.67, 1576.67, 1576.66]),
+        ("--by territory --stage awarded --apportion whole", [146000, 5933, 15000, 4730]),
+        ("--by recipient --stage awarded --legal-status Association", [4730]),
+        ("--by funder --stage planned --commune Lille", []),
+    ],
+)
+def test_what_each_option_of_the_breakdown_gives(
+    typed: str, sums: list[float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["breakdown", *typed.split(), "--format", "json"]) == cli.FINE
+    assert [record["amount_eur"] for record in json.loads(capsys.readouterr().out)] == sums
+
+
+def test_lille_receives_85_05_per_cent_of_what_was_awarded(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main("breakdown --by recipient --stage awarded --format json".split()) == cli.FINE
+    first = json.loads(capsys.readouterr().out)[0]
+    assert (first["recipient"], first["amount_eur"]) == ("Ville de Lille", 146000)
+    assert round(first["share"], 4) == 0.8505

@@ -57,3 +57,23 @@ def test_the_frame_shown_is_left_untouched() -> None:
     for how in terminal.FORMATS:
         terminal.rendered(FRAME, how)
     pd.testing.assert_frame_equal(FRAME, before)
+
+
+def test_findings_are_paragraphs_with_their_place_and_then_their_number() -> None:
+    frame = pd.DataFrame(
+        {
+            "code": ["COLUMN-TOTAL", "YEAR-SILENT"],
+            "severity": ["alert", "info"],
+            "message": ["Il manque 5 €.", "Aucun montant daté de 2011."],
+            "source": ["f.xlsx", "f.xlsx"],
+            "sheet": ["Annexe 2", ""],
+            "cell": ["F17", None],
+        }
+    )
+    before = frame.copy()
+    lines = terminal.findings(frame).replace("\u00a0", " ").splitlines()
+    assert lines[:2] == ["ALERTE · Annexe 2, F17 · COLUMN-TOTAL", "  Il manque 5 €."]
+    assert lines[2] == "INFORMATION · f.xlsx · YEAR-SILENT"
+    assert lines[-1] == "Aucun constat bloquant, 1 alerte et 1 information."
+    assert terminal.findings(frame.iloc[:0]) == "Aucun constat bloquant, aucune alerte et aucune information."
+    pd.testing.assert_frame_equal(frame, before)
