@@ -30,7 +30,7 @@ from ess_analysis.scenarios.equations import OPTION_LABELS, OPTION_SHORT, OPTION
 from ess_analysis.scenarios.inputs import PANEL_LABELS, STATUS_LABELS, Inputs, read_inputs
 from ess_analysis.scenarios.settings import Frozen, read_frozen, settings
 from ess_analysis.scenarios.sourced import cited
-from ess_analysis.traces import Trace, cells_of, count_of, share_of
+from ess_analysis.traces import Trace, share_of
 
 SOURCE = "Source : note de la Métropole (2011-2014) et hypothèses datées ; calculs ess_analysis."
 LISTED = 6  # rows of a table that a reader scans before the text loses them
@@ -75,7 +75,7 @@ class Exploration:
         """Where an indicator of the run comes from; `year` may be « max »."""
         series = self.run[indicator][OPTIONS.index(option), :, 0]
         value = series.max() if year == "max" else series[YEARS.index(int(year))]
-        return sourced.model_trace(self.inputs, indicator, option, float(value), year)
+        return sourced.model_trace(indicator, option, float(value), year)
 
 
 def explored(
@@ -215,7 +215,8 @@ def what_the_note_says(about: Exploration) -> Group:
         (
             cited(
                 f"L’annexe 3 ne donne aucun chiffre. Elle compte {dealt}. Elle se tait dans {silent} cases "
-                f"sur {cases}. Les inconvénients de l’arrêt y sont écrits sous S1, et la charge de S1 sous S3.",
+                f"sur {cases}. Les inconvénients de l’arrêt y sont écrits sous S1, et la charge de S1 sous "
+                "S3.",
                 [
                     None,  # « annexe 3 »
                     *_statements_counted(about),
@@ -278,7 +279,7 @@ def what_each_scenario_gives(about: Exploration) -> Group:
 def _span_told(about: Exploration, indicator: str, option: str, row: Mapping[Any, Any]) -> Sentence:
     """« 14,7 [11,6 à 22,7] »: the value, and the range of nine draws in ten."""
     value, low, high = (exploration.said(indicator, row[name]) for name in ("value", "low", "high"))
-    traces = sourced.spread_traces(about.inputs, indicator, option, row, about.draws)
+    traces = sourced.spread_traces(indicator, option, row, about.draws)
     return cited(f"{value} [{low} à {high}]", traces)
 
 
@@ -290,7 +291,7 @@ def _bars(about: Exploration, indicator: str, caption: str) -> Figure:
         o: {name: exploration.said(indicator, rows[o][name]) for name in ("value", "low", "high")}
         for o in OPTIONS
     }
-    traces = {o: sourced.spread_traces(about.inputs, indicator, o, rows[o], about.draws) for o in OPTIONS}
+    traces = {o: sourced.spread_traces(indicator, o, rows[o], about.draws) for o in OPTIONS}
     bars = [
         Bar(
             _named(option),
@@ -320,7 +321,8 @@ def what_blocks(about: Exploration) -> Group:
     """Projects, staff or money: what limits each option each year, and in which share of draws."""
     blocks = exploration.what_blocks(about.run, about.spread)
     words = {"projects": "projets", "staff": "équipe", "money": "argent"}
-    blocks["said"] = [_limits(row, words, about.draws) for row in blocks.to_dict("records")]
+    said = [_limits(row, words, about.draws) for row in blocks.to_dict("records")]
+    blocks = blocks.assign(said=pd.Series(said, index=blocks.index, dtype="object"))
     table = blocks.pivot(index="option", columns="year", values="said")
     table.insert(0, "Scénario", [_named(option) for option in table.index])
     impossible = exploration.impossibilities(about.run)
@@ -493,7 +495,7 @@ def what_comes_from_decisions(about: Exploration) -> Group | Sentence:
     return Group((_table(frame, caption, numeric=frame.columns[1:], note=note),))
 
 
-def which_assumptions_weigh(about: Exploration) -> DisplayTable:
+def which_assumptions_weigh(about: Exploration) -> Group:
     """The log: weight computed, quality, verdict, who wrote it and why."""
     table = evidence.log(about.inputs, about.changes)
     frame = pd.DataFrame(
@@ -518,7 +520,11 @@ def which_assumptions_weigh(about: Exploration) -> DisplayTable:
             ],
         }
     )
-    return _table(frame, "Journal des hypothèses, les plus lourdes d’abord", note=weights_note())
+    thresholds = [
+        sourced.setting(share, "seuil fixé par la méthode") for share in (evidence.STRONG, evidence.MEDIUM)
+    ]
+    shown = _table(frame, "Journal des hypothèses, les plus lourdes d’abord")
+    return Group((shown, cited(weights_note(), thresholds)))
 
 
 def _value_told(about: Exploration, name: str) -> str | Sentence:
@@ -682,9 +688,9 @@ def and_my_commune(about: Exploration) -> Group:
     return Group(
         (
             cited(
-                f"L’annexe 1 nomme {len(named)} communes sur {int(communes['member'].sum())} membres en 2013. "
-                "Ne pas y figurer ne dit pas que rien ne s’est fait. La page « Explorer les scénarios » "
-                "répond commune par commune.",
+                f"L’annexe 1 nomme {len(named)} communes sur {int(communes['member'].sum())} membres en "
+                "2013. Ne pas y figurer ne dit pas que rien ne s’est fait. La page « Explorer les "
+                "scénarios » répond commune par commune.",
                 [None, about.recomputed["communes_reached"], sourced.members_trace(about.inputs)],
             ),
             _table(frame, "Les communes nommées dans l’annexe 1"),
@@ -759,17 +765,24 @@ def what_to_know(about: Exploration) -> Listing:
     traces = {
         f"{len(drawn)} hypothèses": [sourced.inputs_count(drawn, "hypothèses tirées")],
         "au hasard parmi": [about.recomputed["communes_of_the_mel"]],
-        "est annuelle": [about.recomputed["envelope"]],
+        "est annuelle": [about.recomputed["envelope"], *_readings_traces(about)],
     }
     said = []
     for text in [*changed, *exploration.warnings(about.inputs)]:
-        found = [trace for words, trace in traces.items() if words in text]
-        said.append(cited(text, found[0]) if found and _counts_one(text) else told(text))
+        found = next((trace for words, trace in traces.items() if words in text), [])
+        said.append(cited(text, found) if len(sourced.numbers_in(text)) == len(found) else told(text))
     return Listing(tuple(said))
 
 
-def _counts_one(text: str) -> bool:
-    return len(sourced.numbers_in(text)) == 1
+def _readings_traces(about: Exploration) -> list[Trace]:
+    """What Lille's transfer takes of the budget under each reading of the envelope that leaves nothing."""
+    one, found = about.inputs["reading"], []
+    for value in one.choices.values():
+        run = equations.simulate(about.inputs.central() | {one.id: value})
+        if run["M"][0, 0, 0] <= 0:
+            taken = float(run["L"][0, 0, 0])
+            found.append(sourced.model_trace("L", OPTIONS[0], taken, YEARS[0], {one.id: value}))
+    return found
 
 
 def glossary() -> Glossary:
