@@ -50,9 +50,10 @@ def prepared(notebook: Path, data: Path, aside: Path, *, hosted: bool) -> Path:
         settings["data"] = str((data if data.is_dir() else notebook.parents[1] / data).resolve())
     if not settings:
         return notebook
-    import nbformat
+    from papermill.iorw import load_notebook_node, write_ipynb
     from papermill.parameterize import parameterize_notebook
 
-    copy = parameterize_notebook(nbformat.read(notebook, as_version=4), settings)
-    nbformat.write(copy, aside / notebook.name)
+    write_ipynb(
+        parameterize_notebook(load_notebook_node(str(notebook)), settings), str(aside / notebook.name)
+    )
     return aside / notebook.name
