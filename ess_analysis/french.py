@@ -309,7 +309,7 @@ def cell_amounts(text: str, decimal: str = "") -> list[Amount]:
     rest = text
     for amount in found:
         rest = rest.replace(amount.text, " ", 1)
-    if re.search(r"\d", _ASIDE.sub(" ", rest)):  # « 12 € 50 », « 2 x 500 € »
+    if re.search(r"\d|\bdont\b", _ASIDE.sub(" ", rest)):  # « 12 € 50 », « 2 x 500 € », « dont 300 € »
         return []
     years = {amount.year for amount in found}
     return found if len(found) < 2 or (None not in years and len(years) == len(found)) else []

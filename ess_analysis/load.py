@@ -818,7 +818,11 @@ def _in_euros(text: str, currency: str) -> str:
     """The text with the sign of its currency gone; that of another currency leaves nothing to read."""
     if currency == "EUR":
         return text
-    return "" if re.search(r"€|euros?\b|\bEUR\b", text) else re.sub(SIGNS.get(currency, "(?!)"), "", text).strip()
+    return (
+        ""
+        if re.search(r"€|euros?\b|\bEUR\b", text)
+        else re.sub(SIGNS.get(currency, "(?!)"), "", text).strip()
+    )
 
 
 _PLAIN = r"[0-9]{1,13}(?:[.,][0-9]{1,2})?"
@@ -879,7 +883,9 @@ def _amounts(
         _mapped(values, lambda value: value) if values.dtype == "object" else values
     )
     read = next(read for read in body.table.columns if body.columns[read.header] == column)
-    amounts = distinct_amounts(distinct, body.sheet.decimal, body.table.no_amount, read.unit, read.strip, body.sheet.currency)
+    amounts = distinct_amounts(
+        distinct, body.sheet.decimal, body.table.no_amount, read.unit, read.strip, body.sheet.currency
+    )
     unread, negative = amounts.unread.copy(), amounts.euros < 0
     for code, found in amounts.several.items():
         unread[code], negative[code] = one, any(amount.euros < 0 for amount in found)

@@ -96,7 +96,8 @@ def meaning(header: str) -> Meaning:
     """What `header` means, by its words; `sure` is false where they could mean an amount or something else."""
     said = words(header)
     scdl = _scdl(said)
-    if amount := _amount(said):
+    amount = None if scdl and scdl.field == "pourcentageSubvention" else _amount(said)
+    if amount:
         return amount if scdl is None or scdl.field not in {"montant"} else _with_field(amount)
     return scdl or _other(said)
 

@@ -78,9 +78,7 @@ def _read_with(path: Path, sheet: SourceSheet, name: str | None) -> Tables:
 def _findings(tables: Tables, understood: Understood) -> pd.DataFrame:
     """What reading found: an amount that cannot be read is blocking, since no one said it may be left out."""
     told = tables.findings
-    told = told.assign(
-        severity=told["severity"].mask(told["code"].isin(["READ-AMOUNT", "READ-NEGATIVE"]), "blocking")
-    )
+    told = told.assign(severity=told["severity"].mask(told["code"].eq("READ-AMOUNT"), "blocking"))
     notes = [
         {"code": one.code, "severity": one.severity, "message": one.message, "cell": one.cell, "stated": one.stated,
          "source": _source(understood.sheet.path, understood.grid), "sheet": understood.grid.sheet}
@@ -126,21 +124,24 @@ def _say(tables: Tables) -> None:
 
 
 def summary(path: Path, tables: Tables, understood: Understood | None) -> dict[str, Any]:
-    """What was read of one file: `rows` and `amount_eur` are the cash amounts, in `currency`.
+    """What was read of one file, amounts in `currency`.
 
+    `rows` and `amount_eur` are those of the amount that the file publishes, as it publishes it (the lines that
+    hold it, or all lines where several columns share it); `by_kind` tells
+    what of it is cash, and gives the loans, guarantees and aid in kind that other columns hold, never added.
     `amount_eur` is null where the file mixes stages: `by_stage` gives each.
     """
-    source, funding = tables.sources[0], tables.funding.dropna(subset="amount_eur")
-    cash = funding[funding["kind"].eq("cash")]
-    stages = cash["stage"].fillna("").nunique()
+    source, known = tables.sources[0], tables.funding["amount_eur"].notna()
+    funding, main = tables.funding[known], tables.funding[known & _principal(tables.funding)]
+    stages = main["stage"].fillna("").nunique()
     return {
         "file": str(path),
-        "rows": len(cash),
-        "amount_eur": _sum(cash) if stages < 2 else None,
+        "rows": len(main) if _columns(main) < 2 else len(tables.records),
+        "amount_eur": _sum(main) if len(main) and stages < 2 else None,
         "currency": source.currency,
         "by_kind": _by(funding, "kind"),
-        "by_stage": _by(cash, "stage"),
-        "by_year": _by(cash, "year"),
+        "by_stage": _by(main, "stage"),
+        "by_year": _by(main, "year"),
         "standard": understood.standard if understood else "",
         "encoding": source.encoding,
         "delimiter": source.delimiter,
@@ -148,6 +149,17 @@ def summary(path: Path, tables: Tables, understood: Understood | None) -> dict[s
         "header_row": source.tables[0].header[1],
         "findings": terminal.records(tables.findings),
     }
+
+
+def _principal(funding: pd.DataFrame) -> pd.Series:
+    """Whether a row is of the amount that the file publishes: a column of loans beside it is another amount."""
+    cash = funding["kind"].eq("cash")
+    return cash | ~funding["record_id"].isin(funding.loc[cash, "record_id"])
+
+
+def _columns(funding: pd.DataFrame) -> int:
+    """How many columns the amounts come from."""
+    return int(funding["cell"].str.extract("([A-Z]+)", expand=False).nunique())
 
 
 def _sum(funding: pd.DataFrame) -> float:

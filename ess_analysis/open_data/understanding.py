@@ -18,7 +18,14 @@ from ess_analysis import french, schema
 from ess_analysis.delimited import Note
 from ess_analysis.errors import DataError
 from ess_analysis.grids import Grid
-from ess_analysis.load import KIND_WORDS, STAGE_WORDS, distinct_amounts, header_columns
+from ess_analysis.load import (
+    KIND_WORDS,
+    SIGNS,
+    STAGE_WORDS,
+    closed_word,
+    distinct_amounts,
+    header_columns,
+)
 from ess_analysis.open_data.headers import Meaning, meaning, words
 from ess_analysis.sources import ColumnRead, SourceSheet, TableRead
 
@@ -75,7 +82,14 @@ def _the_table(path: Path, grids: list[Grid], sheet: str | None) -> tuple[_Table
                 todo="choisissez l'une de ces feuilles avec --sheet.",
             )
         grids = named
-    tables = [table for grid in grids if (table := _table_of(grid)) and not _is_pivot(table)]
+    found = [table for grid in grids if (table := _table_of(grid)) and not _is_pivot(table)]
+    tables = [table for table in found if _has_amounts(table)]
+    if found and not tables:
+        raise DataError(
+            f"Aucun montant sous l'en-tête : {path.name}.",
+            seen=[", ".join(table.role("amount")) for table in found],
+            todo="vérifiez que le fichier contient des lignes.",
+        )
     notes: list[Note] = []
     seen = [table for table in tables if not table.grid.hidden]
     for table in tables:
@@ -159,6 +173,13 @@ def _is_pivot(table: _Table) -> bool:
     )
 
 
+def _has_amounts(table: _Table) -> bool:
+    """Whether one cell at least, under a header of amounts, reads as an amount."""
+    columns = [table.body[table.columns[header]] for header in table.role("amount")]
+    values = [value for column in columns for value in pd.unique(column.iloc[:5000]) if not _blank(value)]
+    return bool(np.isfinite(distinct_amounts(values, ".").euros).any())
+
+
 def _same(one: _Table, other: _Table) -> bool:
     if list(one.columns) != list(other.columns) or len(one.body) != len(other.body):
         return False
@@ -187,11 +208,11 @@ class _Reading:
         self.body = body.set_axis(pd.RangeIndex(table.header[1], table.header[1] + len(body)), axis=0)
         self.filled = pd.DataFrame({at: ~self.body[at].map(_blank) for at in self.body})
         self.standard = _standard(table)
+        self.decimal, self.currency = "", "EUR"
 
     def understood(self) -> Understood:
-        self.decimal = ""
+        self.currency = self._currency()
         amounts = self._amount_columns()
-        currency = self._currency(amounts)
         columns = [*self._fact_columns(), *amounts]
         stage = self._stage(amounts)
         grid, table = self.table.grid, self.table
@@ -220,7 +241,7 @@ class _Reading:
             date="",
             licence="",
             reliability="lu sans fiche source",
-            currency=currency,
+            currency=self.currency,
             encoding=grid.encoding,
             delimiter=grid.delimiter,
             decimal=self.decimal,
@@ -240,7 +261,9 @@ class _Reading:
         """The amounts of a column by row, and which cells cannot be read."""
         values = self._values(header)
         codes, distinct = pd.factorize(values)
-        read = distinct_amounts(distinct, self.decimal, unit=self.table.meanings[header].unit)
+        read = distinct_amounts(
+            distinct, self.decimal, unit=self.table.meanings[header].unit, currency=self.currency
+        )
         several = np.isin(codes, list(read.several))
         return pd.Series(read.euros[codes], index=values.index), pd.Series(
             read.unread[codes] | several, index=values.index
@@ -280,6 +303,7 @@ class _Reading:
         self._skip_totals(read)
         read = self._without_sums(read)
         self._refuse_rivals(read)
+        self._refuse_shift(read)
         return [self._column(header) for header in read]
 
     def _column(self, header: str) -> ColumnRead:
@@ -300,6 +324,11 @@ class _Reading:
         self.notes.append(
             _about_rows("READ-HEADER-REPEATED", "info", rows, "répète l'en-tête", "répètent l'en-tête")
         )
+        heads = self.body.loc[rows].to_numpy().tolist()
+        if not self.table.role("axis") and all(
+            re.search(r"\([^()]+\)", " ".join(map(str, row))) for row in heads
+        ):
+            self.section_rows = "header"
 
     def _header_text(self, at: int) -> str:
         value = self.table.grid.values.iat[self.table.header[1] - 1, at]
@@ -352,78 +381,68 @@ class _Reading:
 
     def _skip_totals(self, read: list[str]) -> None:
         """Rows that add up others: told by their words and by their sum, together."""
-        for header in read[:1]:
-            euros, _ = self._euros(header)
-            euros = euros.dropna()
-            at = {self.table.columns[name] for name in self.table.columns} - {
-                self.table.columns[h] for h in self.table.role("amount")
-            }
-            texts = self.body.loc[euros.index, sorted(at)]
-            said = texts.map(lambda value: isinstance(value, str) and bool(re.search(r"[^\W\d_]", value)))
-            labelled = (
-                texts.map(lambda value: isinstance(value, str) and bool(_TOTAL.match(value)))
-                if len(texts.columns)
-                else texts
+        amounts = {self.table.columns[header] for header in self.table.role("amount")}
+        at = [column for column in self.table.columns.values() if column not in amounts]
+        for header in read:
+            euros = self._euros(header)[0].dropna()
+            texts = pd.DataFrame(
+                {one: _lettered(self.body[one].loc[euros.index]) for one in at}, index=euros.index
             )
-            worded = said.sum(axis="columns")
-            filled = self.filled.loc[euros.index, sorted(at)].sum(axis="columns")
-            usual = filled.median() if len(filled) else 0
-            candidates = labelled.any(axis="columns") & (worded.le(labelled.sum(axis="columns"))) | filled.eq(
-                0
+            totals = texts.apply(lambda column: column.str.match(_TOTAL).fillna(False).astype("bool"))
+            labelled, worded = totals.any(axis="columns"), texts.notna().sum(axis="columns")
+            filled = self.filled.loc[euros.index, at].sum(axis="columns")
+            few = filled.le(max(1.0, filled.median() / 2 if len(filled) else 0))
+            alone = labelled & worded.eq(totals.sum(axis="columns")) & (few | totals.all(axis="columns"))
+            labels = texts.where(totals).bfill(axis="columns").iloc[:, 0] if at else pd.Series(dtype="str")
+            self._judge_totals(header, euros, alone | filled.eq(0), labels.reindex(euros.index))
+            parts = texts.apply(lambda column: column.str.match(r"\s*dont\s").fillna(False)).any(
+                axis="columns"
             )
-            few = filled.le(max(1, usual / 2))
-            candidates &= few | labelled.all(axis="columns")
-            self._judge_totals(header, euros, candidates, labelled.any(axis="columns"), filled)
-
-    def _judge_totals(
-        self, header: str, euros: pd.Series, candidates: pd.Series, labelled: pd.Series, filled: pd.Series
-    ) -> None:
-        cents = (euros * 100).round().astype("int64")
-        since = everything = 0
-        rows: list[int] = []
-        totals: list[int] = []
-        lines = 0
-        for row in euros.index:
-            value = int(cents[row])
-            if not candidates[row]:
-                since, everything, lines = since + value, everything + value, lines + 1
-                continue
-            sums = {since, everything, sum(totals)} if lines else set()
-            plain = labelled[row] and bool(_PLAIN_TOTAL.fullmatch(self._label(row)))
-            if value in sums or (plain and lines):
-                rows.append(row)
-                if value not in sums:
-                    self._told_gap(row, header, value, everything, since)
-                if value == since or value not in sums:
-                    totals.append(value)
-                since = 0
-            elif not labelled[row] and filled[row] == 0:
+            if parts.any():
+                row = parts.index[parts][0]
                 self.missing.append(
-                    f"la ligne {row + 1} : un montant sans aucun mot, qui n'est la somme d'aucunes lignes"
+                    f"la ligne {row + 1}, « dont… » : le détail d'une autre ligne, ou un montant de plus ?"
                 )
+
+    def _judge_totals(self, header: str, euros: pd.Series, candidates: pd.Series, labels: pd.Series) -> None:
+        """The candidates that are the sum of the rows above, of their part or of its totals are left out."""
+        cents = (euros * 100).round().astype("int64")
+        rows = candidates.index[candidates]
+        running = cents.where(~candidates, 0).cumsum()
+        since, totals, found = 0, 0, []
+        for row in rows:
+            value, above = int(cents[row]), int(running[row])
+            part, first = above - since, not found and above == 0
+            label = labels[row] if isinstance(labels[row], str) else ""
+            if not first and value in {part, above, totals}:
+                found.append(row)
+            elif not first and _PLAIN_TOTAL.fullmatch(label):
+                found.append(row)
+                self._told_gap(row, header, value, above, part)
+            elif label:
+                self.missing.append(f"la ligne {row + 1}, « {label} » : total ou bénéficiaire ?")
             else:
-                self.missing.append(f"la ligne {row + 1}, « {self._label(row)} » : total ou bénéficiaire ?")
+                self.missing.append(
+                    f"la ligne {row + 1} : un montant sans aucun mot, qui n'est la somme d'aucune autre"
+                )
+            totals += value if value != totals else 0
+            since = above
         last = euros.index[-1] if len(euros) else None
-        if (
-            last is not None
-            and last not in rows
-            and lines > 3
-            and int(cents[last]) * 2 == everything
-            and cents[last]
-        ):
-            self.missing.append(
-                f"la ligne {last + 1} : son montant est la somme de toutes les autres, est-ce un total ?"
-            )
-        if rows:
-            self.skipped |= set(rows)
+        if last is not None and last not in set(rows) and len(euros) > 3 and cents[last]:
+            if int(cents[last]) * 2 == int(running.iloc[-1]):
+                self.missing.append(
+                    f"la ligne {last + 1} : son montant est la somme de tous les autres ; un total ?"
+                )
+        if found:
+            self.skipped |= set(found)
             self.notes.append(
                 _about_rows(
                     "READ-TOTAL",
                     "info",
-                    pd.Index(rows),
+                    pd.Index(found),
                     "est un total : elle n'est pas comptée",
                     "sont des totaux : elles ne sont pas comptées",
-                )  # fmt: skip
+                )
             )
 
     def _told_gap(self, row: int, header: str, value: int, everything: int, since: int) -> None:
@@ -433,16 +452,6 @@ class _Reading:
             f"({french.euros(everything / 100)}) ni celle de sa partie ({french.euros(since / 100)})."
         )
         self.notes.append(Note("READ-TOTAL-GAP", "alert", message, cell))
-
-    def _label(self, row: int) -> str:
-        return next(
-            (
-                str(value).strip()
-                for value in self.body.loc[row]
-                if isinstance(value, str) and _TOTAL.match(value)
-            ),
-            "",
-        )
 
     def _without_sums(self, read: list[str]) -> list[str]:
         """The amount columns, those that only add up the others left out."""
@@ -478,15 +487,17 @@ class _Reading:
                 return [one for one in read if one != header]
         return read
 
-    @staticmethod
-    def _is_parent(total: pd.Series, parts: pd.Series) -> bool:
-        """Whether each parent's amount is the sum of the lines below it, up to the next parent."""
-        if not len(total) or pd.isna(total.iloc[0]):
-            return False
-        family = total.notna().cumsum()
-        sums = parts.groupby(family).sum()
-        stated = total.dropna()
-        return bool(((sums.to_numpy() - stated.to_numpy()) ** 2 < 1e-4).all())
+    def _is_parent(self, total: pd.Series, parts: pd.Series) -> bool:
+        """Whether each parent's amount is the sum of its lines: those below it, or those of the same recipient."""
+        rows = total.index
+        families = [total.notna().cumsum()]
+        for header in [*self.table.role("recipient_id"), *self.table.role("recipient")]:
+            families.append(self.body[self.table.columns[header]].loc[rows].astype("str"))
+        for family in families:
+            gap = (total.groupby(family).sum() - parts.groupby(family).sum()).abs()
+            if len(total.dropna()) > 1 and gap.lt(0.005).all():
+                return True
+        return False
 
     def _refuse_rivals(self, read: list[str]) -> None:
         """Two columns that could each be *the* amount, with nothing to tell them apart."""
@@ -498,12 +509,45 @@ class _Reading:
                 self.missing.append(f"lequel est le montant : « {told[key]} » ou « {header} » ?")
             told[key] = header
 
-    def _currency(self, amounts: list[ColumnRead]) -> str:
-        found = {self.table.meanings[column.header].currency for column in amounts} - {""}
+    def _refuse_shift(self, read: list[str]) -> None:
+        """A decimal comma without quotes, in a file cut at commas, pushes its cents into the next column."""
+        if self.table.grid.delimiter != ",":
+            return
+        named = {at: header for header, at in self.table.columns.items()}
+        for header in read:
+            beside = named.get(self.table.columns[header] + 1)
+            if beside is None:
+                continue
+            texts = self._values(beside).astype("str").str.strip()
+            cents = texts.str.fullmatch(r"\d{1,2}")
+            known = beside.startswith("colonne ") or self.table.meanings[beside].role in {
+                "kind",
+                "title",
+                "recipient",
+                "funder",
+            }
+            if cents.any() and (known or not cents.all()) and len(texts[cents]):
+                row = texts.index[cents][0]
+                self.missing.append(
+                    f"la ligne {row + 1} : « {texts[row]} » à droite du montant, des centimes décalés ?"
+                )
+
+    def _currency(self) -> str:
+        """The one currency that a header, a column or the signs in the cells say."""
+        amounts = self.table.role("amount")
+        found = {self.table.meanings[header].currency for header in amounts} - {""}
         for header in self.table.role("currency"):
             codes = {str(value).strip().upper() for value in self._values(header)}
             found |= {
                 {"€": "EUR", "EURO": "EUR", "EUROS": "EUR", "£": "GBP"}.get(code, code) for code in codes
+            }
+        for header in amounts if not found else []:
+            texts = (
+                self._values(header).map(lambda value: value if isinstance(value, str) else "").astype("str")
+            )
+            signs = {"EUR": r"€|\beuros?\b", **SIGNS}
+            found |= {
+                code for code, sign in signs.items() if texts.str.contains(sign, regex=True, case=False).any()
             }
         if len(found) > 1:
             self.missing.append(f"la monnaie : {', '.join(sorted(found))} dans le même fichier")
@@ -588,21 +632,26 @@ class _Reading:
         return None
 
 
-_TOTAL = re.compile(r"\s*(?:sous[- ]?)?(?:total|totaux|ensemble|cumul|somme)\b", re.IGNORECASE)
+_TOTAL = re.compile(
+    r"\s*(?:(?:sous|s)?[-/ ]*t ?o ?t ?a ?(?:l|ux)\b|montant total\b|(?:ensemble|cumul|somme)\s*:?\s*$)|.*\btotal\s*:?\s*$",
+    re.IGNORECASE | re.DOTALL,
+)
 _PLAIN_TOTAL = re.compile(
-    r"\s*(?:sous[- ]?)?tota(?:l|ux)(?: g[ée]n[ée]ral| partiel| global| des (?:subventions|montants|aides)(?: vers[ée]es| attribu[ée]es)?)?"
-    r"(?: (?:en|pour) )?\s*(?:\d{4})?\s*:?\s*(?:€|en euros)?\s*",
+    r"\s*(?:sous)?[-/ ]*t ?o ?t ?a ?(?:l|ux)(?: g[ée]n[ée]ra(?:l|ux)| partiel| global| des (?:subventions|montants|aides)"
+    r"(?: (?:vers|attribu|accord|vot)[ée]e?s)?)?(?: en| pour)?\s*(?:\d{4})?\s*:?\s*(?:€|en euros)?\s*",
     re.IGNORECASE,
 )
 
 
+def _lettered(values: pd.Series) -> pd.Series:
+    """The texts that hold a letter, the other values missing."""
+    texts = values.map(lambda value: value if isinstance(value, str) else None).astype("str")
+    return texts.where(texts.str.contains(r"[^\W\d_]", regex=True, na=False))
+
+
 def _kinds(values: pd.Series) -> bool:
     """Whether a column tells cash from kind: at least half of its cells are words of kinds."""
-    known = {french.strip_accents(word).lower() for word in KIND_WORDS}
-    said = values.map(lambda value: french.strip_accents(str(value)).lower().strip())
-    return bool(
-        said.map(lambda text: any(part.strip() in known for part in re.split("[;,/]", text))).mean() >= 0.5
-    )
+    return bool(values.map(lambda value: closed_word(str(value), KIND_WORDS) is not None).mean() >= 0.5)
 
 
 def _stages(values: pd.Series) -> bool:
