@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from lxml import etree, html
@@ -14,7 +15,7 @@ SVG = "http://www.w3.org/2000/svg"
 _XLINK = "{http://www.w3.org/1999/xlink}href"
 
 _ELEMENTS = frozenset(
-    "svg g path rect circle ellipse line polyline polygon text tspan title desc defs clipPath use pattern "
+    "svg g path rect circle ellipse line polyline polygon text tspan defs clipPath use pattern "
     "linearGradient radialGradient stop marker symbol image mask".split()
 )
 _ATTRIBUTES = frozenset(
@@ -55,6 +56,8 @@ def picture(text: str, alt: str) -> html.HtmlElement:
     ids = {node.get("id"): f"i{number}" for number, node in enumerate(root.iter()) if node.get("id")}
     drawing = _kept(root, ids)
     assert drawing is not None
+    _french(drawing)
+    _shared(drawing)
     width, height = _length(root.get("width")), _length(root.get("height"))
     if not drawing.get("viewBox") and width and height:
         drawing.set("viewBox", f"0 0 {width:g} {height:g}")
@@ -64,15 +67,81 @@ def picture(text: str, alt: str) -> html.HtmlElement:
     image = html.Element("img")
     image.set("src", "data:image/svg+xml," + re.sub(r"[%#<>]|\s+", _escaped, source))
     image.set("alt", alt)
-    if width and height:
+    box = re.fullmatch(r"\s*[-\d.]+[ ,]+[-\d.]+[ ,]+([\d.]+)[ ,]+([\d.]+)\s*", drawing.get("viewBox") or "")
+    if box and (root.get("width") or "100%").endswith("%"):
+        width, height = float(box[1]), float(box[2])
+    if width >= 1:
         image.set("width", f"{width:.0f}")
-    if height:
+    if height >= 1:
         image.set("height", f"{height:.0f}")
     image.set("class", "scaled" if drawing.get("viewBox") else "fluid")
     return image
 
 
 _FONTS = "system-ui,-apple-system,Segoe UI,Roboto,Noto Sans,Liberation Sans,Arial,sans-serif"
+_PLAIN_NUMBER = re.compile(r"[-\u2212]?\d+(\.\d+)?%?")
+_YEAR = re.compile(r"(1[89]|20)\d\d")
+
+
+def _french(drawing: html.HtmlElement) -> None:
+    """The texts of the drawing in French typography, the numbers of its axes too; years are left alone."""
+    numbers = []
+    for node in drawing.iter("text", "tspan"):
+        text = (node.text or "").strip()
+        if _PLAIN_NUMBER.fullmatch(text):
+            numbers.append(node)
+        elif node.text:
+            node.text = french.typographic(node.text)
+    for node in numbers:
+        beside = [other.text.strip() for other in _beside(node, numbers)]
+        if all(_YEAR.fullmatch(text) for text in beside):
+            continue
+        text = node.text.strip().replace(french.MINUS, "-")
+        bare = text.rstrip("%")
+        written = french.number(float(bare), len(bare.partition(".")[2]))
+        node.text = written + (f"{french.SOLID}%" if text.endswith("%") else "")
+
+
+def _beside(node: html.HtmlElement, numbers: Sequence[html.HtmlElement]) -> list[html.HtmlElement]:
+    """The numbers of the same axis: those of the nearest group that holds several."""
+    for group in node.iterancestors("g", "svg"):
+        inside = [one for one in numbers if one is node or group in one.iterancestors()]
+        if len(inside) > 1:
+            return inside
+    return [node]
+
+
+def _shared(drawing: html.HtmlElement) -> None:
+    """What several shapes in a row have in common written once, on a group around them."""
+    sizes = [node.get("font-size") for node in drawing.iter("text")]
+    if sizes and all(sizes):
+        drawing.set("font-size", max(sorted(set(sizes)), key=sizes.count))
+        for node in drawing.iter("text"):
+            if node.get("font-size") == drawing.get("font-size"):
+                del node.attrib["font-size"]
+    for holder in [drawing, *drawing.iter("g")]:
+        shapes = [child for child in holder if child.tag not in {"g", "defs"}]
+        for (_, look), together in groupby(shapes, key=lambda shape: (shape.tag, _look(shape))):
+            run = list(together)
+            if len(run) < 4 or not look or holder.index(run[-1]) - holder.index(run[0]) != len(run) - 1:
+                continue
+            group = html.Element("g", look)
+            holder.insert(holder.index(run[0]), group)
+            for shape in run:
+                for key in look:
+                    del shape.attrib[key]
+                group.append(shape)
+
+
+_INHERITED = frozenset(
+    "fill fill-opacity fill-rule stroke stroke-width stroke-opacity stroke-dasharray stroke-linecap "
+    "stroke-linejoin stroke-miterlimit font-size font-family font-weight font-style text-anchor "
+    "paint-order".split()
+)
+
+
+def _look(shape: html.HtmlElement) -> dict[str, str]:
+    return {key: value for key, value in shape.attrib.items() if key in _INHERITED}
 
 
 def _escaped(match: re.Match[str]) -> str:
@@ -85,7 +154,7 @@ def _parsed(text: str) -> etree._Element | None:
         r"^\s*(<\?xml[^>]*\?>)?\s*(<!DOCTYPE[^>\[]*(\[[^\]]*\])?[^>]*>)?", "", text, flags=re.DOTALL
     )
     try:
-        root = etree.fromstring(body.encode("utf-8"), parser)
+        root = etree.fromstring(body.encode("utf-8", "replace"), parser)
     except (etree.XMLSyntaxError, ValueError):
         return None
     return root if _name(root) == "svg" else None
@@ -96,7 +165,8 @@ def _name(node: etree._Element) -> str:
 
 
 def _kept(node: etree._Element, ids: Mapping[str, str]) -> html.HtmlElement | None:
-    name = _name(node)
+    """The element with what the list allows; titles, which an image never shows, are left out."""
+    name = "g" if _name(node) == "a" else _name(node)
     if name not in _ELEMENTS or etree.QName(node).namespace not in (SVG, None):
         return None
     attributes: dict[str, str] = {}
@@ -121,8 +191,11 @@ def _kept(node: etree._Element, ids: Mapping[str, str]) -> html.HtmlElement | No
     for child in node:
         made = _kept(child, ids) if isinstance(child.tag, str) else None
         if made is not None:
-            made.tail = child.tail
             element.append(made)
+        if child.tail and len(element):  # the text after a child, kept or not, stays in its place
+            element[-1].tail = (element[-1].tail or "") + child.tail
+        elif child.tail:
+            element.text = (element.text or "") + child.tail
     return element
 
 
@@ -163,14 +236,13 @@ def _length(text: str | None) -> float:
 
 
 def described(svg: str) -> Description:
-    """A title and an alternative text drawn from the texts of the drawing itself."""
+    """A title and an alternative text from the texts of the drawing itself; no title when it has none."""
     root = _parsed(svg)
     texts = [] if root is None else [_words(node) for node in root.iter() if _name(node) == "text"]
     words = [text for text in texts if text and not re.fullmatch(r"[\d\s.,−\-+%€kM\u202f\u00a0]+", text)]
-    numbers = [text for text in texts if text and text not in words]
-    if not words and not numbers:
-        return Description("Graphique du notebook", "Graphique sans texte ni description")
-    title = max(words, key=len) if words else "Graphique du notebook"
+    if not words:
+        return Description("", "Graphique sans description de l'auteur du notebook")
+    title = max(words, key=len)
     others = [word for word in dict.fromkeys(words) if word != title][:3]
     alt = f"Graphique. Textes : {french.listing(others)}" if others else f"Graphique : {title}"
     return Description(title, alt)
@@ -181,9 +253,18 @@ def _words(node: etree._Element) -> str:
 
 
 def from_vega(spec: Mapping[str, Any]) -> str | None:
-    """The SVG of a Vega-Lite chart, or None where its renderer is not installed."""
+    """The SVG of a Vega-Lite chart, numbers and dates in French; None where it cannot be drawn.
+
+    The renderer (vl-convert) carries Vega with it, and is forbidden to fetch what a chart names by address.
+    """
     try:
         import vl_convert
     except ImportError:
         return None
-    return str(vl_convert.vegalite_to_svg(dict(spec)))
+    try:
+        svg = vl_convert.vegalite_to_svg(
+            dict(spec), allowed_base_urls=[], format_locale="fr-FR", time_format_locale="fr-FR"
+        )
+    except Exception:
+        return None
+    return str(svg)
