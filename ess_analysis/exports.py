@@ -14,7 +14,7 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -62,16 +62,21 @@ class Exported:
     path: Path
     rows: int
     sums: Mapping[tuple[str, str], float]
+    currency: str = "EUR"
     notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         sums = [
-            f"{french.euros(amount)} ({schema.STAGE_LABELS.get(stage, 'étape non dite')}, "
+            f"{_money(amount, self.currency)} ({schema.STAGE_LABELS.get(stage, 'étape non dite')}, "
             f"{schema.KIND_LABELS.get(kind, 'forme non dite')})"
             for (stage, kind), amount in self.sums.items()
         ]
         told = " : ".join([french.counted(self.rows, "ligne"), *([french.listing(sums)] if sums else [])])
         return "\n".join([str(self.path), f"{told}.", *self.notes])
+
+
+def _money(amount: float, currency: str) -> str:
+    return french.euros(amount).replace("€", "€" if currency == "EUR" else currency)
 
 
 def export(source: str | Path, *, to: str, out: str | Path | None = None, partial: bool = False) -> Exported:
@@ -90,10 +95,23 @@ def export(source: str | Path, *, to: str, out: str | Path | None = None, partia
     if to in ("xlsx", "csv", "parquet"):
         lines = _lines(tables)
         _write(path, {"xlsx": _xlsx, "csv": _csv, "parquet": _parquet}[to](lines, tables))
-        return Exported(path, len(lines), _sums(lines))
+        return Exported(path, len(lines), _sums(lines), _currency(tables))
     rows = _published(tables)
     made = _scdl(rows) if to == "scdl" else _grants(rows, tables)
-    return _standard(path, rows, made, to, partial)
+    written = _standard(path, rows, made, to, partial)
+    return replace(written, currency=_currency(tables))
+
+
+def _currency(tables: Tables) -> str:
+    """The currency of the amounts; DataError where files of two currencies would be one table."""
+    found = sorted({sheet.currency for sheet in tables.sources if sheet.tables})
+    if len(found) > 1:
+        raise DataError(
+            "Des montants de plusieurs monnaies ne font pas une table.",
+            seen=found,
+            todo="exportez chaque fichier à part.",
+        )
+    return found[0] if found else "EUR"
 
 
 def _one_file(source: Path) -> Tables:
@@ -174,12 +192,19 @@ def _write(path: Path, content: bytes) -> None:
 
 def _lines(tables: Tables) -> pd.DataFrame:
     """As `LINES`: each amount with the territories and communes of its record, joined."""
-    lines = tables.funding.reset_index(drop=True)
+    lines = _worth_telling(tables.funding)
     for name in ("territory", "commune"):
         places = tables.places.dropna(subset=[name]).drop_duplicates(["record_id", name])
         joined = places.groupby("record_id", sort=False)[name].agg(", ".join)
         lines[name] = lines["record_id"].map(joined).astype("str")
     return lines[LINES.names]
+
+
+def _worth_telling(funding: pd.DataFrame) -> pd.DataFrame:
+    """The amounts; of a record that has none, one line that says so."""
+    filled = funding["amount_eur"].notna()
+    silent = ~funding["record_id"].isin(funding.loc[filled, "record_id"])
+    return funding[filled | (silent & ~funding.duplicated("record_id"))].reset_index(drop=True)
 
 
 def _neutralised(lines: pd.DataFrame) -> pd.DataFrame:
@@ -258,12 +283,13 @@ def _published(tables: Tables) -> pd.DataFrame:
     Columns: those of *funding*, `description`, `currency`, and for each field `raw_<field>`, as written on
     the row, and `all_<field>`, as the source sheet says of every row (missing where nothing is said).
     """
-    lines = tables.funding.reset_index(drop=True)
+    lines = _worth_telling(tables.funding)
     described = tables.records.set_index("record_id")["description"]
     lines["description"] = lines["record_id"].map(described)
     frames = [_said(sheet, tables, lines) for sheet in tables.sources if sheet.tables]
     said = pd.concat(frames) if frames else pd.DataFrame(index=lines.index[:0])
-    columns = [f"{how}_{field}" for how in ("raw", "all") for field in headers.SCDL_FIELDS] + ["currency"]
+    columns = [f"{how}_{field}" for how in ("raw", "all") for field in headers.SCDL_FIELDS]
+    columns += ["raw_identifier", "raw_description", "currency"]
     return lines.join(said.reindex(columns=columns).astype("str"))
 
 
@@ -283,6 +309,11 @@ def _said(sheet: SourceSheet, tables: Tables, lines: pd.DataFrame) -> pd.DataFra
     return said.assign(currency=sheet.currency, **said_of_all)
 
 
+_GRANT_WORDS = {
+    "identifier": "identifier",
+    "id": "identifier",
+    "description": "description",
+}  # of 360Giving, beyond SCDL's
 _ROLES = {"date": "dateConvention", "recipient_id": "idBeneficiaire", "funder_id": "idAttribuant"}
 
 
@@ -294,6 +325,7 @@ def _cells(grid: Grid, table: TableRead, sheet: SourceSheet, cells: pd.Series) -
     roles = {french.nfc(column.header): _ROLES.get(column.role, "") for column in table.columns}
     for header, column in header_columns(grid, table.header, table.last_row, said=declared).items():
         field = sheet.scdl_columns.get(header) or headers.meaning(header).field or roles.get(header, "")
+        field = _GRANT_WORDS.get(headers.words(header), field)
         texts = grid.values[column].reindex(at).map(_written).set_axis(at.index)
         if field:
             name = f"raw_{field}"
@@ -354,7 +386,7 @@ def _standard(path: Path, rows: pd.DataFrame, made: _Made, to: str, partial: boo
         _write(left, _text(frame.columns, frame.apply(neutral).fillna("").itertuples(index=False)))
         told = "ligne n'est pas exportée" if len(out) == 1 else "lignes ne sont pas exportées"
         notes.append(f"{french.number(len(out))} {told} : {left}")
-    return Exported(path, len(kept), _sums(rows.iloc[list(kept.index)]), tuple(notes))
+    return Exported(path, len(kept), _sums(rows.iloc[list(kept.index)]), notes=tuple(notes))
 
 
 _NAMES = {"scdl": "SCDL", "360giving": "360Giving"}
@@ -397,7 +429,7 @@ _FREE_TEXTS = (
     "idRAE",
     "dispositifAide",
 )
-LONGEST = 256  # characters of « objet »
+LONGEST = 256  # characters of « objet » and « conditionsVersement »
 
 
 def scdl_fields() -> list[dict[str, Any]]:
@@ -421,18 +453,24 @@ def _scdl(rows: pd.DataFrame) -> _Made:
     made["nature"] = [_nature(text, kind) for text, kind in zip(raw["nature"], rows["kind"], strict=True)]
     alone = raw["pourcentageSubvention"].isna() & made["pourcentageSubvention"].isna()
     made.loc[alone, "pourcentageSubvention"] = "1"
-    long = made["objet"].str.len().gt(LONGEST).fillna(False)
-    made.loc[long, "objet"] = made.loc[long, "objet"].str[: LONGEST - 1] + "…"
-    for field in _required():
+    cut = 0
+    for field in ("objet", "conditionsVersement"):
+        texts = made[field].astype("str")
+        long = texts.str.len().gt(LONGEST).fillna(False)
+        made[field] = texts.where(~long, texts.str[: LONGEST - 1] + "…")
+        cut += int(long.sum())
+    for place in np.flatnonzero(rows["currency"].ne("EUR")):
+        lacking[int(place)].append(("montant qui n'est pas en euros", str(rows["currency"].iloc[place])))
+    for field in sorted(set(_required()) - {"montant"}):
         _tell_absent(made[field], raw[field], field, lacking)
     nobody = made["idBeneficiaire"].fillna(made["rnaBeneficiaire"])
     _tell_absent(nobody, raw["idBeneficiaire"], "SIRET ou RNA du bénéficiaire", lacking)
     notes = []
     if alone.any():
         notes.append("pourcentageSubvention : 1 où rien n'est dit, une ligne ayant un seul bénéficiaire.")
-    if long.any():
-        cut = french.counted(int(long.sum()), "texte coupé", "textes coupés")
-        notes.append(f"objet : {cut} à {LONGEST} caractères, comme le demande le schéma.")
+    if cut:
+        told = french.counted(cut, "texte coupé", "textes coupés")
+        notes.append(f"{told} à {LONGEST} caractères, comme le demande le schéma.")
     return _Made(made, lacking, tuple(notes), _FREE_TEXTS, _scdl_written)
 
 
@@ -474,7 +512,9 @@ def scdl_problems(content: bytes) -> list[str]:
     return [error.message for task in resource.validate().tasks for error in task.errors]
 
 
-_DAY = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?:T[\d:.]*Z?)?|(\d{1,2})/(\d{1,2})/(\d{4})")
+_DAY = re.compile(
+    r"(\d{4})[-/](\d{2})[-/](\d{2})(?:[T ][\d:.]+(?:Z|[+-][\d:]+)?)?|(\d{1,2})/(\d{1,2})/(\d{4})"
+)
 
 
 def _days_of(text: str) -> list[str]:
@@ -536,10 +576,6 @@ def _aid_number(text: Any) -> str | None:
     return text if isinstance(text, str) and len(text) <= 5 else None
 
 
-def _condition(text: Any) -> str | None:
-    return text if isinstance(text, str) and 0 < len(text) <= LONGEST else None
-
-
 def _share(text: Any) -> str | None:
     """The share between 0.01 and 1: « 0,45 », « 45 % », « 100 » (a share above 1 is written in per cent)."""
     number = re.fullmatch(r"(\d+(?:[.,]\d+)?)\s*(%?)", text.strip()) if isinstance(text, str) else None
@@ -559,7 +595,7 @@ _READINGS: dict[str, Callable[[Any], str | None]] = {  # how each field is taken
     "idBeneficiaire": _siret,
     "rnaBeneficiaire": _rna,
     "objet": _as_is,
-    "conditionsVersement": _condition,
+    "conditionsVersement": _as_is,
     "datesPeriodeVersement": _days,
     "idRAE": _aid_number,
     "notificationUE": _yes_or_no,
@@ -594,9 +630,10 @@ def _grants(rows: pd.DataFrame, tables: Tables) -> _Made:
         if kind == "in_kind":
             lacking[place].append(("forme qui n'est pas de l'argent", "nature"))
     made = pd.DataFrame(index=range(len(rows)), columns=list(GRANT_COLUMNS), dtype="object")
-    made["Identifier"] = rows["funding_id"]
+    ours = rows["raw_identifier"].isna() | rows["raw_identifier"].duplicated(keep=False)
+    made["Identifier"] = rows["raw_identifier"].where(~ours, rows["funding_id"])
     made["Title"] = rows["title"].fillna(rows["raw_objet"])
-    made["Description"] = rows["description"].fillna(made["Title"])
+    made["Description"] = rows["raw_description"].fillna(rows["description"]).fillna(made["Title"])
     made["Currency"] = rows["currency"]
     made["Amount Awarded"] = rows["amount_eur"]
     made["Award Date"] = rows["raw_dateConvention"].fillna(rows["all_dateConvention"]).map(_day)
@@ -618,8 +655,8 @@ def _grants(rows: pd.DataFrame, tables: Tables) -> _Made:
         written = rows["raw_dateConvention"] if column == "Award Date" else made[column]
         if column != "Amount Awarded":
             _tell_absent(made[column], written, column, lacking)
-    notes = ("Identifiants des attributions : ceux de l'outil ; un éditeur y met son préfixe 360Giving.",)
-    return _Made(made, lacking, notes, (), _grants_written)
+    told = "Identifiants des attributions : ceux de l'outil ; un éditeur y met son préfixe 360Giving."
+    return _Made(made, lacking, (told,) if ours.any() else (), (), _grants_written)
 
 
 def _identifier(text: Any) -> str | None:
