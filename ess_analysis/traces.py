@@ -6,7 +6,8 @@ A trace is a small JSON tree: `op`, `unit`, `value`, `words` (French), and `of` 
 - sum: the amounts of `cells` and of `of`, added;
 - difference: the first of `of` minus the second;
 - share: the first of `of` divided by the second;
-- apportion: the first of `of` times `weights[0] / weights[1]`, to the cent;
+- apportion: the first of `of` divided by the second (equal shares) or times `weights[0] / weights[1]`, to
+  the cent, the cents left going to the first shares;
 - count: the number of amounts in `cells`.
 """
 
@@ -178,7 +179,7 @@ class _Reading:
             cell = _cell(self.tables, row, one)
             node = self._special(cell, whole, one)
             if pd.notna(whole) and abs(whole - part) > 0.0005:
-                node = _part_of(node or _one_cell(cell, whole), part, sharing)
+                node = _part_of(node or _one_cell(cell, whole), part, sharing, self._shared(row, part))
             if node:
                 special.append(node)
             elif pd.isna(whole):
@@ -193,6 +194,15 @@ class _Reading:
         value = round(math.fsum(part for part in parts if pd.notna(part)), 2)
         made = {"op": "sum", "unit": "EUR", "value": value, "words": " ; ".join(words), "cells": cells}
         return {**made, "of": special} if special else made
+
+    def _shared(self, row: Any, part: float) -> Trace | None:
+        """The territories, or communes, between which the amount of a line is shared equally; or nothing."""
+        places = self.tables.places[self.tables.places["record_id"] == row["record_id"]]
+        for key, noun in (("territory", "territoire"), ("commune", "commune")):
+            named = places.dropna(subset=[key]).drop_duplicates(key)
+            if len(named) > 1 and abs(part - row["amount_eur"] / len(named)) < 0.01:
+                return count_of(cells_of(named, self.tables), noun, feminine=key == "commune")
+        return None
 
     def _special(self, cell: list[Any], amount: float, identifier: str) -> Trace | None:
         """The trace of one amount that is not the number written: corrected, or in thousands of euros."""
@@ -247,13 +257,15 @@ def _one_cell(cell: list[Any], amount: float) -> Trace:
     return {"op": "sum", "unit": "EUR", "value": float(amount), "words": words, "cells": [cell]}
 
 
-def _part_of(whole: Trace, part: float, sharing: str) -> Trace:
-    """The trace of a part of an amount shared between places or years."""
+def _part_of(whole: Trace, part: float, sharing: str, between: Trace | None = None) -> Trace:
+    """The trace of a part of an amount shared between places or years; `between` counts equal shares."""
     how = f", partagés {sharing}" if sharing else ""
+    how += f" entre {between['words']}" if between else ""
     words = f"part de {french.euros(part)} dans {french.euros(whole['value'])} ({whole['words']}){how}"
-    weights = [float(part), float(whole["value"])]
     made = {"op": "apportion", "unit": "EUR", "value": float(part), "words": words}
-    return {**made, "weights": weights, "of": [whole]}
+    if between:
+        return {**made, "of": [whole, between]}
+    return {**made, "weights": [float(part), float(whole["value"])], "of": [whole]}
 
 
 def corrections(data: Path) -> dict[tuple[str, str, str], dict[str, Any]]:

@@ -7,12 +7,13 @@ quotation (word for word in a raw file) or one of `NOT_A_FIGURE`: nothing else m
 
 from __future__ import annotations
 
+import ast
 import csv
 import json
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import ROUND_HALF_UP, Decimal
 from functools import cache
 from pathlib import Path
@@ -31,8 +32,8 @@ CENT = Decimal("0.01")
 # What holds digits and is no figure. Each line: what it is, and how it is written.
 NOT_A_FIGURE = {
     "figure and table numbers": r"(?:Figure|Tableau|figure|tableau) \d+",
-    "dates": r"(?:19|20)\d\d-(?:0[1-9]|1[0-2])(?:-\d\d)?(?!\d)|\d{1,2}(?:er)?\s(?:janvier|février|mars|avril|mai|juin|juillet|"
-    r"août|septembre|octobre|novembre|décembre)\s(?:19|20)\d\d",
+    "dates": r"(?:19|20)\d\d-(?:0[1-9]|1[0-2])(?:-\d\d)?(?!\d)|\d{1,2}(?:er)?\s(?:janvier|février|mars|"
+    r"avril|mai|juin|juillet|août|septembre|octobre|novembre|décembre)\s(?:19|20)\d\d",
     "years and periods": r"(?<![\d,.])(?:19|20)\d\d(?:-(?:19|20)\d\d)?(?!\d|[,.]\d|\s?[€%])",
     "numbers of facts, statements and remarks": r"\b(?:[FAB]-\d+|S[0-3]-\d+)\b",
     "names of scenarios": r"\bS[0-3]\b",
@@ -148,10 +149,11 @@ def computed(node: dict[str, Any]) -> Decimal:
     if op == "largest":
         return max(parts)
     if op == "apportion":
-        (whole,) = parts
-        weight, weights = (Decimal(str(number)) for number in node["weights"])
+        whole, number = parts  # shared equally: the names written in one cell
         value = Decimal(str(node["value"]))
-        assert abs(value - whole * weight / weights) < CENT, "a share is exact to the cent"
+        (names,) = {written(*cell[:3]) for cell in cells_of(node["of"][1])}
+        assert len(re.split(r",| et ", names)) == number, f"« {names} » does not name {number} territories"
+        assert abs(value - whole / number) < CENT, "a share is exact to the cent"
         return value
     if op == "count":
         return Decimal(len(cells))
@@ -296,7 +298,7 @@ def problems(path: Path, seen: Counter[str]) -> list[str]:
     for section in page.xpath("//section[contains(@class, 'annex')] | //footer"):
         section.drop_tree()
     for table in page.xpath("//table"):
-        if any(words in table.find("caption").text_content() for words in FORMULAS):
+        if any(words in "".join(table.xpath("caption//text()")) for words in FORMULAS):
             table.drop_tree()
     for link in page.xpath("//a[starts-with(@href, '#src-')]"):
         link.text = "\ufffc"
@@ -330,12 +332,114 @@ def _disagreements(shown: str, node: dict[str, Any]) -> Iterator[str]:
         yield f"{type(error).__name__} {error}"
 
 
+NOT_REPORTS = {
+    "index.html": "the list of the reports",
+    "explorer.html": "a calculator: its values follow its sliders (test_scenarios_page compares them all)",
+}
+
+
+def reports_of(folder: Path) -> list[Path]:
+    """The pages of a batch that are reports."""
+    return [path for path in sorted(folder.glob("*.html")) if path.name not in NOT_REPORTS]
+
+
 def test_every_number_of_every_report_is_found_again_from_its_cells(
     rendered: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     seen: Counter[str] = Counter()
-    found = {path.name: problems(path, seen) for path in sorted(rendered.glob("*.html"))}
+    found = {path.name: problems(path, seen) for path in reports_of(rendered)}
     with capsys.disabled():
-        print("\n" + ", ".join(f"{name} {count}" for name, count in sorted(seen.items())))
+        print(
+            "\nnumbers traced and computed again: " + ", ".join(f"{k} {n}" for k, n in sorted(seen.items()))
+        )
     assert {name: lines for name, lines in found.items() if lines} == {}
-    assert seen["numbers"] > 1000
+    assert seen["numbers"] > 2000, "the reports lost their numbers"
+    assert {"by sum", "by difference", "by share", "by count", "by apportion", "by model"} <= set(seen)
+
+
+# --- The reader itself: what it must not let through -----------------------------------------------
+
+
+@pytest.fixture
+def spoilt(rendered: Path, tmp_path: Path) -> Callable[[str, str], list[str]]:
+    """What the walk says of the report of 2013 once a text of it was changed for another."""
+
+    def change(old: str, new: str) -> list[str]:
+        text = (rendered / "rapport-annuel-2013.html").read_text(encoding="utf-8")
+        assert old in text
+        path = tmp_path / "spoilt.html"
+        path.write_text(text.replace(old, new, 1), encoding="utf-8")
+        return problems(path, Counter())
+
+    return change
+
+
+def test_a_number_that_is_not_that_of_its_cells_is_seen(spoilt: Callable[[str, str], list[str]]) -> None:
+    assert any(
+        "les cellules donnent" in why for why in spoilt("80\u202f718\u00a0€</a>", "80\u202f719\u00a0€</a>")
+    )
+
+
+def test_a_trace_that_names_another_cell_is_seen(spoilt: Callable[[str, str], list[str]]) -> None:
+    assert spoilt("G5 G6 G8", "G5 G6 G7")
+    assert spoilt("G5 G6 G8", "G5 G6 F8")
+
+
+@pytest.mark.parametrize(
+    "typed", ["Soit 12 projets.", "Soit 1\u202f000\u00a0€.", "Soit 85 %.", "Soit 3,5 fois plus."]
+)
+def test_a_number_typed_in_a_sentence_is_seen(spoilt: Callable[[str, str], list[str]], typed: str) -> None:
+    assert any("sans source" in why for why in spoilt("</main>", f"<p>{typed}</p></main>"))
+
+
+def test_a_number_without_its_link_is_seen(spoilt: Callable[[str, str], list[str]]) -> None:
+    assert any(
+        "sans source" in why
+        for why in spoilt("</main>", "<table><tr><td>73\u202f000\u00a0€</td></tr></table></main>")
+    )
+
+
+def test_a_text_that_is_not_that_of_the_cell_is_seen(spoilt: Callable[[str, str], list[str]]) -> None:
+    assert any("mot pour mot" in why for why in spoilt("10\u202f000,00 €\u202f»", "10\u202f001,00 €\u202f»"))
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["en 2013, ", "de 2011 à 2014.", "le 23 novembre 2026", "n°\u00a03", "cellule G5", "l’annexe 2", "S1-15"],
+)
+def test_years_codes_and_addresses_are_no_figures(said: str) -> None:
+    assert not re.search(r"\d", left_over(said))
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
+def test_no_digit_is_typed_in_the_prose_of_a_notebook(path: Path) -> None:
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    prose = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "markdown"]
+    texts = [
+        node.value
+        for cell in notebook["cells"]
+        if cell["cell_type"] == "code" and "parameters" not in cell["metadata"].get("tags", [])
+        for node in ast.walk(ast.parse("".join(cell["source"])))
+        if isinstance(node, ast.Constant) and not isinstance(node.value, bool)
+    ]
+    typed = [text for text in [*prose, *map(str, texts)] if re.search(r"\d", left_over(text))]
+    assert prose and typed == []
+
+
+# --- The provenance block -----------------------------------------------------------------------------
+
+
+def test_each_report_says_what_it_was_made_with(rendered: Path) -> None:
+    """Versions, checksums of the data, of the notebook and of the settings, date."""
+    for path in reports_of(rendered):
+        footer = html.document_fromstring(path.read_bytes()).find(".//footer")
+        assert footer is not None
+        said = {
+            one.text_content(): one.getnext().text_content()
+            for one in footer.iter("dt")
+            if one.getnext() is not None
+        }
+        assert re.search(r"ess_analysis \d+\.\d+", said["Fabriqué par"]), path.name
+        assert re.search(r"\.ipynb.*[0-9a-f]{12}", said["Notebook"])
+        assert re.search(r"[0-9a-f]{12}", said["Données"])
+        assert "Réglages" in said
