@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -94,16 +95,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from ess_analysis import terminal
-    from ess_analysis.checks import check
-    from ess_analysis.load import load
+    from ess_analysis.reports.answered import answer
 
-    findings = check(load(options.data))
-    if options.format == "table":
-        print(terminal.findings(findings))
-    else:
-        _show(findings, options)
-    return BLOCKED if (findings["severity"] == "blocking").any() else FINE
+    def ask() -> tuple[str, int]:
+        from ess_analysis import terminal
+        from ess_analysis.checks import check
+        from ess_analysis.load import load
+
+        findings = check(load(options.data))
+        table = options.format == "table"
+        text = terminal.findings(findings) if table else _text(findings, options)
+        return text, BLOCKED if (findings["severity"] == "blocking").any() else FINE
+
+    width = shutil.get_terminal_size((100, 40)).columns if options.format == "table" else 0
+    text, code = answer(f"check {options.data} {options.format} {width}", options.data, ask)
+    print(text)
+    return code
 
 
 def _breakdown(options: argparse.Namespace) -> int:

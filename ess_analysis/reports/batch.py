@@ -74,7 +74,7 @@ def command(options: argparse.Namespace) -> int:
         from ess_analysis.scenarios import frozen_parameters
 
         settings |= frozen_parameters(options.scenario, options.data)
-    asked = {
+    asked: dict[str, Any] = {
         "names": options.names or (["scenarios"] if options.scenario else []),
         "years": options.year or (),
         "settings": settings,
@@ -100,7 +100,7 @@ def command(options: argparse.Namespace) -> int:
 
         write_pdfs(options.out, [report.file for report in [*summary.rendered, *summary.unchanged]])
         _index(options.out)
-    print(told(summary, options.out))
+    print(said(summary, options.out))
     return 130 if summary.interrupted else 1 if summary.failed else 0
 
 
@@ -114,7 +114,7 @@ def told_plan(todo: Sequence[Due]) -> str:
     return "\n".join([f"{counts}{' :' if lines else '.'}", *lines])
 
 
-def told(summary: Summary, out: Path) -> str:
+def said(summary: Summary, out: Path) -> str:
     """The end of a batch, in French."""
     rendered, unchanged = len(summary.rendered), len(summary.unchanged)
     counts = [
@@ -165,14 +165,9 @@ def planned(data: Path, notebooks: Path, out: Path, *, force: bool = False, **as
     """
     manifest = plan.read_manifest(out)
     now = Now(DataFiles(data, manifest.get("files")))
-    values = _values(data, now.files, manifest)
-    return _due(_wanted(data, notebooks, values, asked), manifest, now, out, force=force)
-
-
-def _wanted(
-    data: Path, notebooks: Path, values: Mapping[str, Sequence[Any]], asked: Mapping[str, Any]
-) -> list[Report]:
-    return plan.reports(plan.families(notebooks), values, data=data, **asked)
+    listed = plan.families(notebooks)
+    wanted = plan.reports(listed, _values(listed, data, now.files, manifest), data=data, **asked)
+    return _due(wanted, manifest, now, out, force=force)
 
 
 def _due(
@@ -181,8 +176,15 @@ def _due(
     return [Due(one, "demandé (--force)" if force else plan.due(one, manifest, now, out)) for one in wanted]
 
 
-def _values(data: Path, files: DataFiles, manifest: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """All the years, territories and funders of the data; kept in the manifest, since reading is slow."""
+def _values(
+    listed: Sequence[plan.Family], data: Path, files: DataFiles, manifest: Mapping[str, Any]
+) -> dict[str, list[Any]]:
+    """All the years, territories and funders of the data, where a report asks for them.
+
+    They are kept in the manifest, since reading the data is slow.
+    """
+    if not any(family.over_the_data for family in listed):
+        return {domain: [] for domain in plan.DOMAINS}
     known = manifest.get("values", {})
     if known.get("data") == files.digest():
         return dict(known["values"])
@@ -202,10 +204,15 @@ def render(
     memory: int = DEFAULT_MEMORY,
     cluster: str | None = None,
     quiet: bool = False,
+    first: Sequence[str] = (),
+    keep_values: bool = False,
+    told: Callable[[str], None] = lambda _: None,
     **asked: Any,
 ) -> Summary:
     """What the batch did: every report asked for is up to date in `out`, or told as failed.
 
+    The files named `first` are rendered first; `told` hears each file as soon as it is in place. With
+    `keep_values`, the years, territories and funders known are taken as they are, without reading the data.
     `asked` narrows the plan: names, years, settings, only (see `plan.reports`). Raises DataError, before
     anything is run, when what is asked does not exist.
     """
@@ -214,8 +221,13 @@ def render(
     with _alone(out):
         manifest = plan.read_manifest(out)
         now = Now(DataFiles(data, manifest.get("files")))
-        values = _values(data, now.files, manifest)
-        plan_of_day = _due(_wanted(data, notebooks, values, asked), manifest, now, out, force=force)
+        listed = plan.families(notebooks)
+        if not (keep_values and "values" in manifest):
+            values = _values(listed, data, now.files, manifest)
+            manifest["values"] = {"data": now.files.digest(), "values": values}
+        wanted = plan.reports(listed, manifest["values"]["values"], data=data, **asked)
+        plan_of_day = _due(wanted, manifest, now, out, force=force)
+        plan_of_day.sort(key=lambda one: one.report.file not in first)
         summary.unchanged = [one.report for one in plan_of_day if not one.why]
         tasks = [
             Task(one.report, data, timeout, memory, now.library, now.files.digests)
@@ -224,15 +236,16 @@ def render(
         ]
         if tasks:
             manifest["files"] = {"stats": now.files.stats}
-            manifest["values"] = {"data": now.files.digest(), "values": values}
-            keep = _keeper(manifest, now, out, summary)
+            keep = _keeper(manifest, now, out, summary, told)
             _run(tasks, keep, jobs=jobs, cluster=cluster, quiet=quiet, summary=summary)
         _refresh_index(out, manifest, now)
     summary.seconds = time.perf_counter() - start
     return summary
 
 
-def _keeper(manifest: dict[str, Any], now: Now, out: Path, summary: Summary) -> Callable[[Outcome], None]:
+def _keeper(
+    manifest: dict[str, Any], now: Now, out: Path, summary: Summary, told: Callable[[str], None]
+) -> Callable[[Outcome], None]:
     """What is done with each outcome, in the order they come: file, manifest, summary."""
     from ess_analysis.reports.exporter import write_whole
 
@@ -257,6 +270,7 @@ def _keeper(manifest: dict[str, Any], now: Now, out: Path, summary: Summary) -> 
                 "key_sentence": outcome.key_sentence,
                 "output": hashlib.sha256(content).hexdigest(),
             }
+            told(report.file)
         plan.write_manifest(out, manifest)
 
     return keep

@@ -58,6 +58,14 @@ class Family:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     skip_without: str = ""  # a file of the data folder without which the report makes no sense
 
+    @property
+    def over_the_data(self) -> bool:
+        """Whether what it renders depends on the years, territories or funders of the data."""
+        ends = {"first year", "last year"}
+        return any(isinstance(domain, str) for domain in self.over.values()) or any(
+            isinstance(value, str) and value in ends for value in self.parameters.values()
+        )
+
 
 @dataclass(frozen=True)
 class Due:
@@ -89,6 +97,13 @@ def families(notebooks: Path) -> list[Family]:
                 seen=sorted(unknown) or [entry],
                 todo="mots admis : name, notebook, over, parameters, skip_without.",
             )
+        for name, domain in entry.get("over", {}).items():
+            if not isinstance(domain, list) and domain not in DOMAINS:
+                raise DataError(
+                    f"Entrée incorrecte dans {listing} : over, {name}.",
+                    seen=[domain],
+                    todo=f"mettez une liste, ou l'un de : {', '.join(DOMAINS)}.",
+                )
         notebook = notebooks / entry.get("notebook", f"{entry['name']}.ipynb")
         found.append(Family(**{**entry, "notebook": notebook}))
     return found
@@ -426,13 +441,17 @@ def read_manifest(out: Path) -> dict[str, Any]:
 
 def write_manifest(out: Path, manifest: Mapping[str, Any]) -> None:
     """Nothing; the manifest is written aside and moved into place."""
-    folder = out / STATE
-    folder.mkdir(parents=True, exist_ok=True)
-    handle, aside = tempfile.mkstemp(prefix=".manifest.", suffix=".part", dir=folder)
+    write_json(out / STATE / "manifest.json", manifest)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Nothing; the file is written aside and moved into place: whole, or as it was before."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, aside = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=".part", dir=path.parent)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(manifest, file, ensure_ascii=False, indent=1, sort_keys=True)
-        os.replace(aside, folder / "manifest.json")
+            json.dump(content, file, ensure_ascii=False, indent=1, sort_keys=True)
+        os.replace(aside, path)
     except BaseException:
         Path(aside).unlink(missing_ok=True)
         raise

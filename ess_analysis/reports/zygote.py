@@ -31,8 +31,8 @@ PRELOADED = (
     "IPython.core.oinspect",
     "IPython.extensions.storemagic",
     "IPython.utils.wildcard",
+    "matplotlib.backends.backend_agg",
     "matplotlib.figure",
-    "matplotlib_inline.backend_inline",
     "lxml.html",
     "numpy",
     "openpyxl",
@@ -63,11 +63,16 @@ def main() -> None:
     """Serve requests until the input closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the batch, which then closes the input
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
+    given = set(os.environ)
     os.environ["JPY_PARENT_PID"] = str(os.getpid())  # ipykernel reads it once, when imported
+    os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")  # as ipykernel does
+    if sys.path[0] == os.getcwd():  # put there by -m; ipykernel_launcher takes it away too
+        del sys.path[0]
     os.dup2(2, 1)  # what a kernel prints outside IPython goes where the batch's own errors go
     for name in PRELOADED:
         with suppress(ImportError):
             importlib.import_module(name)
+    set_by_imports = {name: value for name, value in os.environ.items() if name not in given}
     gc.collect()
     gc.freeze()  # the collector never walks what was preloaded: its pages stay shared
     deaths, told = os.pipe()
@@ -91,7 +96,7 @@ def main() -> None:
                 request = json.loads(line)
                 pid = os.fork()
                 if pid == 0:
-                    _become_kernel(request)
+                    _become_kernel(request, set_by_imports)
                 alive.add(pid)
                 print(json.dumps({"id": request["id"], "pid": pid}), file=answers)
     for pid in alive:
@@ -108,7 +113,7 @@ def _tell_deaths(alive: set[int], answers: Any) -> None:
         print(json.dumps({"pid": pid, "status": os.waitstatus_to_exitcode(status)}), file=answers)
 
 
-def _become_kernel(request: dict[str, Any]) -> None:
+def _become_kernel(request: dict[str, Any], set_by_imports: dict[str, str]) -> None:
     """In the child: a kernel as `python -m ipykernel_launcher -f FILE` would be."""
     status = 1
     try:
@@ -121,7 +126,7 @@ def _become_kernel(request: dict[str, Any]) -> None:
         signal.signal(signal.SIGTERM, _end)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.environ.clear()
-        os.environ.update(request["env"], JPY_PARENT_PID=str(zygote))
+        os.environ.update({**set_by_imports, **request["env"]}, JPY_PARENT_PID=str(zygote))
         os.chdir(request["cwd"])
         _limit_memory(request.get("memory"))
         _tell_reads(request.get("reads"))
@@ -157,8 +162,9 @@ def _say_goodbye() -> None:
     """The functions left with `atexit` are called, the files still open are written out."""
     with suppress(BaseException):
         atexit._run_exitfuncs()
+    written = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)
     for one in gc.get_objects():
-        if isinstance(one, (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)) and not one.closed:
+        if issubclass(type(one), written):  # never isinstance: it would wake up proxies
             with suppress(BaseException):
                 one.flush()
 
