@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ess_analysis import french, schema, territories
+from ess_analysis import french, identifiers, schema, territories
 from ess_analysis.errors import DataError
 from ess_analysis.grids import Grid, read_grids
 from ess_analysis.sources import (
@@ -463,6 +463,9 @@ def load_grid(
         *notes,
         *more,
         *_place_notes(body),
+        *_identifier_notes(body),
+        *_duplicate_notes(body, funding),
+        *_axis_variant_notes(body),
         *_shape_notes(body),
     ]
     return Tables(
@@ -724,7 +727,7 @@ def _records(body: _Body) -> pd.DataFrame:
         for _, column in body.role(role):
             frame[role] = _kept(body, role, body.text(column))
     if "axis" in frame:
-        frame["axis"] = frame["axis"].ffill()
+        frame["axis"] = _grouped(frame["axis"])[0].ffill()
     elif body.table.section_rows:
         frame["axis"] = _kept(body, "axis", body.sections.loc[body.rows])
     lines = _continued(body)
@@ -1320,6 +1323,75 @@ def _text_at(grid: Grid, cell: str) -> str:
     row, column = _position(cell)
     inside = row < grid.values.shape[0] and column < grid.values.shape[1]
     return (_text(grid.values.iat[row, column]) if inside else None) or ""
+
+
+# --- Identifiers, duplicates, variants -----------------------------------------------------------
+
+
+def _identifier_notes(body: _Body) -> Iterator[dict[str, Any]]:
+    """The numbers of bodies that cannot serve as keys, by what is wrong with them."""
+    for role in ("funder_id", "recipient_id"):
+        for read, column in body.role(role):
+            texts = body.text(column)
+            wrong = identifiers.defects(texts).dropna()
+            for defect, sentence in identifiers.DEFECTS.items():
+                rows = wrong.index[wrong.eq(defect)]
+                if not len(rows):
+                    continue
+                count = french.counted(len(rows), "numéro inutilisable", "numéros inutilisables")
+                first = texts.loc[rows[0]]
+                text = f"« {read.header} » : {count} ({sentence} : « {first} »), écarté des rapprochements."
+                cell = body.grid.address(rows[0], column)
+                yield _note(f"READ-ID-{defect.upper().replace('_', '-')}", body, cell, text, first)
+
+
+def _duplicate_notes(body: _Body, funding: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """The rows that repeat another cell for cell, and what they are worth; they stay."""
+    if body.strict or len(body.rows) < 2:
+        return
+    cells = body.grid.values.loc[body.rows, sorted(body.columns.values())]
+    codes = pd.DataFrame({at: pd.factorize(cells[at])[0] for at in cells}, index=body.rows)
+    again = codes.duplicated()
+    if not again.any():
+        return
+    rows = codes.index[again]
+    numbers = pd.to_numeric(funding["cell"].str.extract(r"(\d+)$", expand=False)) - 1
+    twice = funding[numbers.isin(rows) & funding["amount_eur"].notna()]
+    worth = twice["amount_eur"].sum()
+    if twice.empty:
+        return
+    count = french.counted(len(rows), "ligne répète une autre", "lignes répètent une autre")
+    lines = ", ".join(str(row + 1) for row in rows[:5]) + ("…" if len(rows) > 5 else "")
+    text = f"{count} cellule pour cellule (lignes {lines}), pour {french.euros(worth)} ; rien n'est retiré."
+    yield {**_note("READ-DUPLICATES", body, body.grid.address(rows[0], 0), text, ""), "gap": worth}
+
+
+@cache
+def variant_key(label: str) -> str:
+    """The label without case, accents, plural, spaces or signs: equal keys are variants of one label."""
+    bare = re.sub(r"[^a-z0-9]+", " ", french.strip_accents(label).lower())
+    return " ".join(re.sub(r"(?<=\w{3})[sx]$", "", word) for word in bare.split())
+
+
+def _grouped(labels: pd.Series) -> tuple[pd.Series, dict[str, list[str]]]:
+    """The labels, variants under the most usual one, and the variants of each label that has some."""
+    sizes = labels.value_counts()
+    groups: dict[str, list[str]] = {}
+    for label in sizes.index:
+        groups.setdefault(variant_key(label) or label, []).append(label)
+    several = {found[0]: found for found in groups.values() if len(found) > 1}
+    kept = {label: name for name, found in several.items() for label in found}
+    return _mapped(labels, lambda label: kept.get(label, label), "str"), several
+
+
+def _axis_variant_notes(body: _Body) -> Iterator[dict[str, Any]]:
+    """The axes written in several ways, read as one."""
+    for _, column in body.role("axis"):
+        written = _kept(body, "axis", body.text(column))
+        for name, found in _grouped(written)[1].items():
+            cell = body.grid.address(written.index[written.eq(found[1])][0], column)
+            text = f"{french.listing([f'« {one} »' for one in found])} : un seul axe, lu « {name} »."
+            yield _note("READ-AXIS-VARIANTS", body, cell, text, found[1])
 
 
 # --- What is told of the form --------------------------------------------------------------------

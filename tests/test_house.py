@@ -22,6 +22,7 @@ ORDER = [
     "grids",
     "sources",
     "territories",
+    "identifiers",
     "load",
     "open_data",
     "exports",

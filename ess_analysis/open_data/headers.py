@@ -7,7 +7,7 @@ A header is read by its words alone, whatever their case, accents, order or glue
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from ess_analysis import french
@@ -20,6 +20,7 @@ SCDL_FIELDS = (
 _JOINED = {field.lower(): field for field in SCDL_FIELDS}
 # The long labels under which spreadsheets and portals write the same fields, by what must be in them.
 _SCDL_WORDS = (
+    ("idRAE", r"\brae\b|\breferencement\b.*\baides\b"),
     ("idAttribuant", r"\b(identification|identifiant|id|siret|siren)\b.*\b(attribu\w*|financeur)\b|\battribuant (id|siret)\b"),
     ("nomAttribuant", r"\b(nom|denomination)\b.*\battribu\w+\b|\battribuant( nom)?$|^attribuant\b"),
     ("rnaBeneficiaire", r"\brna\b"),
@@ -129,8 +130,6 @@ _SCDL_MEANINGS = {
 
 
 def _scdl(said: str) -> Meaning | None:
-    from dataclasses import replace
-
     field = _JOINED.get(said.replace(" ", ""))
     if field is None:
         field = next((name for name, pattern in _SCDL_WORDS if re.search(pattern, said)), None)
@@ -203,12 +202,12 @@ _OTHERS = (
 )  # fmt: skip
 
 
-def _other(said: str) -> Meaning:
+def _other(said: str) -> Meaning | None:
     """The other facts a line may state."""
     for role, pattern in _OTHERS:
         if re.search(pattern, said):
             return Meaning(role)
-    return Meaning()
+    return None
 
 
 def recognised(header: str) -> bool:

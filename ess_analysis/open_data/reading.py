@@ -15,6 +15,7 @@ from ess_analysis import schema, terminal
 from ess_analysis.errors import DataError
 from ess_analysis.grids import Grid, read_grids
 from ess_analysis.load import Tables, load_grid, read_file
+from ess_analysis.open_data.drafts import write_draft
 from ess_analysis.open_data.understanding import Understood, understand
 from ess_analysis.sources import SourceSheet, read_source_sheet, sha256
 
@@ -32,8 +33,7 @@ def read(path: str | Path, *, sheet: str | None = None, source: str | Path | Non
 
 
 def _read(path: Path, sheet: str | None, source: Path | None) -> tuple[Tables, Understood | None]:
-    if not path.is_file():
-        raise DataError(f"Fichier absent : {path}.", seen=[path.resolve()], todo="vérifiez le chemin.")
+    _existing(path)
     if source:
         return _read_with(path, read_source_sheet(source), sheet), None
     understood = understand(path, read_grids(path), sheet)
@@ -49,6 +49,12 @@ def _read(path: Path, sheet: str | None, source: Path | None) -> tuple[Tables, U
     return replace(
         tables, sources=(understood.sheet,), findings=_findings(tables, understood), data=path.parent
     ), understood
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise DataError(f"Fichier absent : {path}.", seen=[path.resolve()], todo="vérifiez le chemin.")
+    return path
 
 
 def _source(path: Path, grid: Grid) -> str:
@@ -95,6 +101,9 @@ def command(options: argparse.Namespace) -> int:
     """The exit code of `ess read`: 0 fine, 1 a blocking finding, 2 a file refused."""
     code, summaries, frames = FINE, [], []
     for path in options.files:
+        if options.draft:
+            target = write_draft(_existing(path), options.sheet)
+            print(f"Fiche source à compléter : {target}", file=sys.stderr)
         try:
             tables, understood = _read(path, options.sheet, options.source)
         except DataError as error:

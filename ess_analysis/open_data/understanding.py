@@ -26,6 +26,7 @@ from ess_analysis.load import (
     distinct_amounts,
     header_columns,
 )
+from ess_analysis.open_data import scdl
 from ess_analysis.open_data.headers import Meaning, meaning, words
 from ess_analysis.sources import ColumnRead, SourceSheet, TableRead
 
@@ -219,6 +220,13 @@ class _Reading:
         for header in table.columns:
             if header not in {column.header for column in columns}:
                 self.ignored.setdefault(header, table.meanings[header].why)
+        fields: dict[str, str] = {}
+        for header, said in table.meanings.items():
+            if said.field and said.field not in fields.values():
+                fields[header] = said.field
+        main = [column.header for column in amounts if not column.kind]
+        if self.standard == SCDL and "montant" not in fields.values() and len(main) == 1:
+            fields[main[0]] = "montant"
         read = TableRead(
             id="T",
             title=self.path.stem,
@@ -246,9 +254,20 @@ class _Reading:
             delimiter=grid.delimiter,
             decimal=self.decimal,
             tables=(read,),
-            scdl_columns={h: m.field for h, m in table.meanings.items() if m.field},
+            scdl_columns=fields,
         )
+        if self.standard == SCDL:
+            self.standard = scdl.version(fields)
+            self._tell_scdl(fields, amounts)
         return Understood(sheet, grid, self.standard, tuple(self.notes), tuple(self.missing))
+
+    def _tell_scdl(self, fields: Mapping[str, str], amounts: list[ColumnRead]) -> None:
+        """How the rows depart from the standard, and the grants that several recipients share."""
+        rows = self.filled.index[self.filled.any(axis="columns") & ~self.filled.index.isin(self.skipped)]
+        grid, columns = self.table.grid, self.table.columns
+        self.notes += scdl.departures(grid, columns, fields, rows)
+        if amounts:
+            self.notes += scdl.shared(grid, columns, fields, rows, self._euros(amounts[0].header)[0])
 
     # -- amounts
 

@@ -1,0 +1,94 @@
+"""SIRET, SIREN and RNA numbers as published: sound, wrong, or destroyed by a spreadsheet.
+
+A destroyed number is recognised and never repaired: it stands for several bodies, so it is the key of none.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+
+import pandas as pd
+from stdnum.exceptions import ValidationError
+from stdnum.fr import siren, siret
+
+from ess_analysis import french
+
+# What may be wrong with a number, in the order in which it is told: code → what is said of it.
+DEFECTS = {
+    "scientific": "détruit par la notation scientifique d'un tableur",
+    "rounded": "tronqué ou arrondi, il finit par des zéros",
+    "float": "suivi de « .0 », passé par un tableur",
+    "lost_zero": "zéro de tête perdu",
+    "checksum": "clé de contrôle fausse",
+    "form": "ni SIRET, ni SIREN, ni RNA",
+}
+_SCIENTIFIC = re.compile(r"[0-9][.,]?[0-9]*\s*[eE]\s*\+?\s*[0-9]+")
+_FOREIGN = re.compile(r"(?:[A-Z]{2}|XI|360G)-[A-Za-z0-9]+-.+")  # org-id.guide: GB-CHC-1136419
+_BLANKS = re.compile(r"[\s\u00a0\u202f.\-']+")
+
+
+@dataclass(frozen=True)
+class Identifier:
+    """One number: what it identifies a body by, the key if it is sound, what is wrong with it otherwise."""
+
+    written: str
+    scheme: str = ""  # SIRET, SIREN, RNA, org-id
+    key: str | None = None
+    defect: str = ""
+
+
+@cache
+def identify(written: str) -> Identifier:
+    """What a published number is worth; `key` is None for one that may not be used to join."""
+    text = french.nfc(written).strip().strip("'\"").upper()
+    text = re.sub(r"^(?:N°|NO|NUMERO)?\s*(?:DE\s+)?(?:SIRET|SIREN|RNA)\s*:?\s*", "", text)
+    if _SCIENTIFIC.fullmatch(text):
+        return Identifier(written, defect="scientific")
+    if _FOREIGN.fullmatch(text):
+        return Identifier(written, "org-id", text)
+    floated = re.fullmatch(r"([0-9]{8,14})[.,]0+", text)
+    bare = floated[1] if floated else _BLANKS.sub("", text)
+    if re.fullmatch(r"W[0-9A-Z][0-9]{8}", bare):
+        return Identifier(written, "RNA", bare)
+    if not re.fullmatch(r"[0-9]{8,14}", bare):
+        return Identifier(written, defect="form")
+    return _of_digits(written, bare, bool(floated))
+
+
+def _of_digits(written: str, digits: str, floated: bool) -> Identifier:
+    scheme = "SIRET" if len(digits) > 10 else "SIREN"
+    if (scheme == "SIRET" and digits.endswith("0000")) or (scheme == "SIREN" and digits.endswith("00000")):
+        return Identifier(written, scheme, defect="rounded")  # even when the checksum agrees, by chance
+    if floated:
+        return Identifier(written, scheme, defect="float")
+    if len(digits) in (13, 8):
+        return Identifier(written, scheme, defect="lost_zero" if _valid("0" + digits) else "form")
+    if len(digits) not in (14, 9):
+        return Identifier(written, defect="form")
+    return Identifier(
+        written, scheme, digits if _valid(digits) else None, "" if _valid(digits) else "checksum"
+    )
+
+
+def _valid(digits: str) -> bool:
+    try:
+        (siret if len(digits) == 14 else siren).validate(digits)
+    except ValidationError:
+        return False
+    return True
+
+
+def keys(numbers: pd.Series) -> pd.Series:
+    """The sound numbers of a column, by which bodies may be joined; missing for any other."""
+    codes, distinct = pd.factorize(numbers)
+    sound = pd.Series([*(identify(str(value)).key for value in distinct), None], dtype="str")
+    return pd.Series(sound.array.take(codes), index=numbers.index)
+
+
+def defects(numbers: pd.Series) -> pd.Series:
+    """What is wrong with each number of a column (a key of DEFECTS); missing where nothing is, or it is blank."""
+    codes, distinct = pd.factorize(numbers)
+    wrong = pd.Series([*(identify(str(value)).defect or None for value in distinct), None], dtype="str")
+    return pd.Series(wrong.array.take(codes), index=numbers.index)

@@ -1,0 +1,166 @@
+"""A draft source sheet: all that a file says of itself, and questions for what only a person knows."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from ess_analysis.errors import DataError
+from ess_analysis.grids import Grid, read_grids
+from ess_analysis.load import header_columns
+from ess_analysis.open_data.understanding import HEADER_WITHIN, Understood, understand
+from ess_analysis.sources import ColumnRead, SourceSheet, TableRead, sha256
+
+LISTED_LINES = 60  # numbers of lines left out that a sheet may list; beyond, a rule says them
+
+
+def write_draft(path: Path, sheet: str | None = None) -> Path:
+    """The path of the draft written for a file: beside it, or here where its folder cannot be written to.
+
+    A sheet that exists is never overwritten.
+    """
+    name = f"{path.name}.toml"
+    writable = os.access(path.parent, os.W_OK) and path.parent.stat().st_mode & 0o222
+    folder = path.parent if writable else Path.cwd()
+    target = folder / name
+    if target.exists():
+        raise DataError(
+            f"La fiche source existe déjà : {target}.",
+            seen=[f"{target.stat().st_size} octets"],
+            todo="complétez-la, ou renommez-la avant d'en demander une autre.",
+        )
+    text = draft(path, sheet)
+    part = target.with_suffix(".partiel")
+    part.write_text(text, encoding="utf-8")
+    part.replace(target)
+    return target
+
+
+def draft(path: Path, sheet: str | None = None) -> str:
+    """The TOML of a source sheet for the file, with the questions that remain as comments."""
+    grids = read_grids(path)
+    try:
+        understood = understand(path, grids, sheet)
+    except DataError as error:
+        understood = _unrecognised(path, list(grids), sheet, str(error.what_where))
+    return _written(path, understood)
+
+
+def _unrecognised(path: Path, grids: list[Grid], sheet: str | None, why: str) -> Understood:
+    """The widest sheet, its most filled line taken as a header, every column left for the person to name."""
+    named = [grid for grid in grids if sheet in (None, grid.sheet)] or grids
+    grid = max(named, key=lambda one: one.values.shape[0] * one.values.shape[1])
+    top = grid.values.iloc[:HEADER_WITHIN]
+    row = int((top.notna() & top.astype("str").ne("")).sum(axis="columns").to_numpy().argmax())
+    columns = list(header_columns(grid, (row + 1, row + 1)))
+    first = (ColumnRead(columns[0], "recipient"),) if columns else ()
+    table = TableRead(
+        id="T",
+        title=path.stem,
+        sheet=grid.sheet,
+        header=(row + 1, row + 1),
+        record_kind="project",
+        columns=first,
+        ignored=dict.fromkeys(columns[1:], "à déclarer, ou à laisser ici avec la raison"),
+        doubts="report",
+    )
+    about = SourceSheet(path, "", path.stem, "", "", "", "", encoding=grid.encoding, delimiter=grid.delimiter,
+                        tables=(table,))  # fmt: skip
+    return Understood(about, grid, "", missing=(why, "la colonne des montants"))
+
+
+def _written(path: Path, understood: Understood) -> str:
+    sheet, table = understood.sheet, understood.sheet.tables[0]
+    lines = [
+        "# Fiche source préparée par « ess read --draft » : relisez-la et complétez les lignes « à compléter ».",
+        *(f"# Il manque : {one}." for one in understood.missing),
+        "",
+        "[file]",
+        _pair("path", path.name),
+        _pair("sha256", sha256(path)),
+        _pair("title", sheet.title),
+        *(_pair(key, "à compléter") for key in ("producer", "date", "licence", "reliability")),
+        *(
+            _pair(key, value)
+            for key, value in (
+                ("encoding", sheet.encoding),
+                ("delimiter", sheet.delimiter),
+                ("decimal", sheet.decimal),
+            )
+            if value
+        ),  # fmt: skip
+    ]
+    if sheet.currency != "EUR":
+        lines.append(_pair("currency", sheet.currency))
+    if not sheet.decimal and any("décimal" in one for one in understood.missing):
+        lines.append('# decimal = ","                 # « , » ou « . » : ce que veut dire « 1.234 »')
+    lines += ["", "[[table]]", _pair("id", "T")]
+    if table.sheet:
+        lines.append(_pair("sheet", table.sheet))
+    first, last = table.header
+    lines.append(f"header = {last}" if first == last else f"header = [{first}, {last}]")
+    lines.append(_pair("record_kind", table.record_kind))
+    lines.append(_pair("stage", table.stage) if table.stage or any(one.stage or one.role == "stage" for one in table.columns)
+                 else '# stage = "awarded"             # allocated, planned, awarded (voté) ou paid (versé)')  # fmt: skip
+    if table.year:
+        lines.append(f"year = {table.year}")
+    elif not any(one.role in ("year", "date") or one.year for one in table.columns):
+        lines.append("# year = 2013                   # si tous les montants sont d'une même année")
+    if not any(one.role == "funder" for one in table.columns):
+        lines.append('# funder = "Ville de …"         # qui a versé, si aucune colonne ne le dit')
+    lines += _rows_left_out(understood)
+    lines.append(
+        'doubts = "report"               # une cellule illisible est signalée ; « stop » arrête la lecture'
+    )
+    if table.section_rows:
+        lines.append(_pair("section_rows", table.section_rows))
+    lines += ["", "# Rôles : amount, recipient, funder, title, axis, year, date, programme, places, recipient_id, funder_id, kind,",
+              '# stage… Un montant : { role = "amount", stage = "paid", kind = "loan", year = 2013, unit = 1000 }.',
+              "[table.columns]"]  # fmt: skip
+    lines += [f"{_text(column.header)} = {_role(column)}" for column in table.columns]
+    lines += ["", "[table.ignored]"]
+    lines += [f"{_text(header)} = {_text(why)}" for header, why in table.ignored.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _rows_left_out(understood: Understood) -> list[str]:
+    """The lines that are not data, listed, or told by a rule where they are too many."""
+    table, grid = understood.sheet.tables[0], understood.grid
+    numbers = list(table.skip_lines)
+    if table.section_rows == "header":
+        amount = next(
+            header_columns(grid, table.header)[one.header] for one in table.columns if one.role == "amount"
+        )
+        head = str(grid.values.iat[table.header[1] - 1, amount]).strip()
+        numbers = [line for line in numbers if str(grid.values.iat[line - 1, amount]).strip() != head]
+    if len(numbers) <= LISTED_LINES and not table.skip_without_amount:
+        return [f"skip_lines = {numbers}"] if numbers else []
+    at = [header_columns(grid, table.header)[one.header] for one in table.columns if one.role == "amount"]
+    kept = [line for line in numbers if any(_filled(grid.values.iat[line - 1, column]) for column in at)]
+    return ["skip_without_amount = true", *([f"skip_lines = {kept}"] if kept else [])]
+
+
+def _filled(value: object) -> bool:
+    return value is not None and value == value and str(value).strip() != ""
+
+
+def _role(column: ColumnRead) -> str:
+    said = {"stage": column.stage, "kind": column.kind, "year": column.year}
+    more = [
+        f"{key} = {_text(value) if isinstance(value, str) else value}" for key, value in said.items() if value
+    ]
+    if column.unit != 1:
+        more.append(f"unit = {column.unit:g}")
+    if column.role != "amount" and not more:
+        return _text(column.role)
+    return "{ " + ", ".join([f"role = {_text(column.role)}", *more]) + " }"
+
+
+def _pair(key: str, value: str) -> str:
+    return f"{key} = {_text(value)}"
+
+
+def _text(value: str) -> str:
+    """A TOML basic string."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
