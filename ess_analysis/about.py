@@ -379,7 +379,7 @@ def stated_against_lines(asked: About) -> pd.DataFrame:
         gap = difference_of(stated, found)
         rows.append(
             {
-                "name": GRAND_TOTAL if total["measure"] == "row_total" else total["covers"],
+                "name": _total_name(total, several=totals["table_id"].nunique() > 1),
                 "table_id": total["table_id"],
                 "amount_eur": found["value"],
                 "gap_eur": gap["value"],
@@ -390,6 +390,16 @@ def stated_against_lines(asked: About) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def _total_name(total: dict[Any, Any], several: bool) -> str:
+    """What an announced total is called: its column, or its sheet where it covers a whole table."""
+    if total["measure"] == "row_total":
+        return GRAND_TOTAL
+    place = str(total["sheet"] or total["source"])
+    if pd.isna(total["funder"]) and pd.isna(total["operator"]):
+        return f"{GRAND_TOTAL}, {place}"
+    return f"{total['covers']}, {place}" if several else str(total["covers"])
 
 
 def delivery_by_operator(asked: About) -> pd.DataFrame:

@@ -31,7 +31,7 @@ from ess_analysis.about import (
     strongest,
 )
 from ess_analysis.display import SILENCE, Cover, Glossary, Group, Listing, Number, Sentence, Shown
-from ess_analysis.sentences import STAGE_WORDS, amount, as_title, count, joined, listed, said, share, worded
+from ess_analysis.sentences import STAGE_WORDS, amount, as_title, count, joined, listed, said, worded
 from ess_analysis.tables import display_table
 from ess_analysis.traces import amount_trace, cells_of, count_of, total_trace, written
 
@@ -54,7 +54,7 @@ def cover(asked: About, name: str) -> Cover:
     years = asked.years or []
     period = f"{years[0]}-{years[-1]}" if len(years) > 1 else str(*years)
     facts = {
-        "Période": period or "toutes les années des données",
+        "Période": period or "toutes les années",
         "Territoire": asked.territory,
         "Financeur": asked.funder,
         "Données": french.typographic(french.listing(dict.fromkeys(sheet.title for sheet in read))),
@@ -138,7 +138,7 @@ def who_funds(asked: About) -> Group:
     figure = figures.ranked_bars(
         both if len(beyond) else frame.drop(columns="missing"),
         "name",
-        title=as_title(funder_told(asked)),
+        title=as_title(sentences.part_of_all(frame, ("apporte", "apportent"), once_counted(asked))),
         alt=alt("Barres : montants par financeur", asked),
         aside=("gap_eur", schema.NOT_ITEMISED) if len(beyond) else None,
         labels={"name": "Financeur", "amount_eur": "Détaillé" if len(beyond) else "Montant"},
@@ -177,12 +177,15 @@ def which_territories(asked: About) -> Group:
     apart = undated[["name", "amount_eur", "trace"]]
     apart = apart.rename(columns={"amount_eur": "undated_eur", "trace": "undated_eur_trace"})
     both = dated.merge(apart, on="name", how="outer", validate="one_to_one")
+    whole = money(stage, asked)
+    if len(undated):
+        whole = f"montants {STAGE_WORDS[stage][1]} et datés {asked.of_when}"
     figure = figures.ranked_bars(
         both.drop(columns=["missing", "share", "share_trace"])
         if len(undated)
         else dated.drop(columns="missing"),
         "name",
-        title=as_title(sentences.leader(dated, "territoire", money(stage, asked))),
+        title=as_title(sentences.leader(dated, "territoire", whole)),
         alt=alt("Barres : montants par territoire", asked),
         aside=("undated_eur", schema.MISSING_LABELS["year"]) if len(undated) else None,
         labels={"name": "Territoire", "amount_eur": "Daté" if len(undated) else "Montant"},
@@ -432,7 +435,9 @@ def what_is_missing(asked: About) -> Group:
             said("Chaque montant dit son année, son axe, son financeur, son bénéficiaire et son territoire.")
         )
     frame = pd.DataFrame(rows)[["what", "amount_eur", "share", "trace", "share_trace"]]
-    return shown(display_table(frame, said("Ce que les lignes ne disent pas"), labels={"what": "Non dit"}))
+    return shown(
+        display_table(frame, said("Ce que les lignes ne disent pas"), labels={"what": "Information absente"})
+    )
 
 
 _SAID_OF_AN_AMOUNT = {
@@ -460,7 +465,7 @@ def which_remarks(asked: About) -> Group:
     remarks = asked.tables.remarks
     if remarks is None or remarks.empty:
         return shown(said("Aucune remarque n'accompagne ces données."))
-    labels = {"place": "Où", "remark": "Remarque", "treatment": "Traitement"}
+    labels = {"place": "Où dans le document", "remark": "Remarque", "treatment": "Traitement"}
     rows = remarks[list(labels)].map(french.typographic)
     return shown(display_table(rows, said("Les remarques de ceux qui ont lu le document"), labels=labels))
 
@@ -538,15 +543,8 @@ def share_told(asked: About) -> Sentence:
     frame, whole = everyone(asked)
     if mine not in set(frame["name"]):
         return SILENCE
-    row = frame[frame["name"] == mine].iloc[0]
-    verbs = ("reçoivent", "reçoit") if asked.territory else ("apportent", "apporte")
-    return said(
-        "{name} {verb} {share} des {whole}.",
-        name=sentences.subject(str(mine)),
-        verb=verbs[0] if french.is_plural(str(mine)) else verbs[1],
-        share=share(row["share"], row["share_trace"]),
-        whole=whole,
-    )
+    verbs = ("reçoit", "reçoivent") if asked.territory else ("apporte", "apportent")
+    return sentences.part_of_all(frame[frame["name"] == mine], verbs, whole)
 
 
 def everyone(asked: About) -> tuple[pd.DataFrame, str]:
@@ -832,6 +830,8 @@ REFERENCE = "reference"  # the folder of the communes
 def placed(findings: pd.DataFrame) -> pd.DataFrame:
     """The findings with where they stand in one column: « Annexe 2, F17 »."""
     where = findings["sheet"].fillna("").str.cat(findings["cell"].fillna(""), sep=", ").str.strip(", ")
+    proof = findings["source"].str.endswith(".txt").fillna(False)
+    where = where.mask(proof, "texte, ligne " + where.str.removeprefix("A"))
     return findings.assign(where=where.where(where.ne(""), french.NOTHING))
 
 

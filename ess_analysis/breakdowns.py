@@ -173,16 +173,24 @@ def _not_itemised(tables: Tables) -> pd.DataFrame:
     totals = totals.sort_values("known", ascending=False, kind="stable")
     rows = tables.funding[_in_tables(tables, set(totals["table_id"]))]
     rows = rows.assign(table_id=_tables_of(rows, tables))
+    words = rows[["table_id", "funder", "year"]].astype(object)
+    held = {str(key): words[key].where(words[key].notna(), None).to_numpy() for key in words}
+    amounts = rows["amount_eur"].fillna(0).to_numpy()
     found: list[dict[str, Any]] = []
     for total in totals.to_dict(orient="records"):
-        covered = _covered(rows, total)
-        narrower = _covered(pd.DataFrame(found, columns=["table_id", "funder", "year", "amount_eur"]), total)
-        gap = round(total["amount_eur"] - covered["amount_eur"].sum() - narrower["amount_eur"].sum(), 2)
-        if gap and len(covered):
-            keys = [key for key in (*_TOTAL_KEYS, "part_of") if covered[key].nunique(dropna=False) == 1]
-            alike = {key: covered[key].iloc[0] for key in keys}
-            said = {key: total[key] for key in ("table_id", "total_id")}
-            found.append({**alike, **said, "amount_eur": gap})
+        said = {str(key): total[key] for key in held if pd.notna(total[key])}
+        covered = np.ones(len(rows), dtype=bool)
+        for key, value in said.items():
+            covered &= held[key] == value
+        narrower = [one for one in found if all(one.get(key) == value for key, value in said.items())]
+        taken = amounts[covered].sum() + sum(one["amount_eur"] for one in narrower)
+        gap = round(total["amount_eur"] - taken, 2)
+        if gap and covered.any():
+            lines = rows[covered]
+            keys = [key for key in (*_TOTAL_KEYS, "part_of") if lines[key].nunique(dropna=False) == 1]
+            alike = {key: lines[key].iloc[0] for key in keys if pd.notna(lines[key].iloc[0])}
+            own_name = {key: total[key] for key in ("table_id", "total_id")}
+            found.append({**alike, **own_name, "amount_eur": gap})
     frame = pd.DataFrame(found)
     if frame.empty:
         return schema.empty("funding")
@@ -198,15 +206,6 @@ def _in_tables(tables: Tables, wanted: set[str]) -> pd.Series:
 
 def _tables_of(rows: pd.DataFrame, tables: Tables) -> pd.Series:
     return rows["record_id"].map(tables.records.set_index("record_id")["table_id"])
-
-
-def _covered(rows: pd.DataFrame, total: Mapping[Any, Any]) -> pd.DataFrame:
-    """The rows that a stated total covers: those of its table, of its funder and year if it says them."""
-    rows = rows[rows["table_id"].eq(total["table_id"])]
-    for key in ("funder", "year"):
-        if pd.notna(total[key]):
-            rows = rows[rows[key].eq(total[key]).fillna(False)]
-    return rows
 
 
 def _kept(lines: pd.DataFrame, key: str, values: list[Any] | None, tables: Tables) -> pd.DataFrame:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
@@ -342,7 +342,7 @@ def _bar(drawing: _Drawing, bar: Bar, y: float, low: float, high: float) -> floa
     room = PHONE - (text_width(bar.value, _LABEL) + 14 if bar.value else 0)
     for place, line in enumerate(_two_lines(bar.label, _LABEL, room)):
         title = f"<title>{_text(bar.label)}</title>" if line.endswith("…") else ""
-        drawing.add("text", title + _text(line), x=0, y=y + 14, font_size=_LABEL, fill=INK)
+        drawing.add("text", _text(line) + title, x=0, y=y + 14, font_size=_LABEL, fill=INK)
         if place == 0 and bar.value:
             value = {"text_anchor": "end", "font_weight": 700, "font_size": _LABEL, "fill": INK}
             drawing.add("text", _text(bar.value), x="100%", y=y + 14, **value)
@@ -463,23 +463,12 @@ def map_svg(points: Sequence[Point], *, alt: str, legend: tuple[str, str] | None
     """
     if not points:
         return _svg(_Drawing("f"), alt, height=1, width=1)
-    width, margin, right = 400.0, 14.0, 76.0  # names go to the right first
-    middle = math.radians(sum(p.latitude for p in points) / len(points))
-    west, east = _span([p.longitude for p in points])
-    south, north = _span([p.latitude for p in points])
-    scale = (width - margin - right) / ((east - west) * math.cos(middle))
-    height = (north - south) * scale + 2 * margin
     drawing = _Drawing(_key(alt, points))
     top = _map_legend(drawing, legend) if legend else 0
-    height += top
-    heaviest = max(p.weight for p in points)
-    placed: list[tuple[Point, float, float, float]] = []
-    for point in sorted(points, key=lambda p: (-p.weight, p.label)):
-        x = margin + (point.longitude - west) * scale * math.cos(middle)
-        y = top + margin + (north - point.latitude) * scale
-        radius = 3.0 if not point.weight else 10 * math.sqrt(point.weight / heaviest)
-        placed.append((point, round(x, 1), round(y, 1), round(radius, 1)))
-    for point, x, y, radius in sorted(placed, key=lambda p: bool(p[0].weight)):
+    rooms = (90, 120)  # for names, at the right of the map
+    laid = [_laid(points, top, right, turn) for right in rooms for turn in range(len(_TURNS))]
+    best = min(laid, key=lambda one: one.cost)
+    for point, x, y, radius in sorted(best.circles, key=lambda circle: bool(circle[0].weight)):
         drawing.add(
             "circle",
             f"<title>{_text(point.label)}</title>",
@@ -490,8 +479,54 @@ def map_svg(points: Sequence[Point], *, alt: str, legend: tuple[str, str] | None
             stroke=PAPER if point.weight else MUTED,
             stroke_width=1.5,
         )
-    _names(drawing, placed, width, height, top)
-    return _svg(drawing, alt, height=round(height), width=width)
+    _write_names(drawing, best.names)
+    return _svg(drawing, alt, height=round(best.height), width=_WIDE)
+
+
+_Circle = tuple[Point, float, float, float]  # the place, its centre, its radius
+_Box = tuple[float, float, float, float]  # left, top, right, bottom
+_WIDE = 400.0  # the width of a map, close to that of a phone: names keep their size
+
+
+@dataclass(frozen=True)
+class _Laid:
+    """A map laid out: its height, its circles, where its names stand, what is lost for the eye."""
+
+    height: float
+    circles: list[_Circle]
+    names: list[tuple[_Circle, _Spot]]
+    cost: float
+
+
+_TURNS: tuple[Callable[[_Circle], float], ...] = (  # which name is placed first: west, east, north, south
+    lambda circle: circle[1],
+    lambda circle: -circle[1],
+    lambda circle: circle[2],
+    lambda circle: -circle[2],
+)
+
+
+def _laid(points: Sequence[Point], top: float, right: float, turn: int) -> _Laid:
+    """The map with this much room at its right for names, placed in one of _TURNS."""
+    margin = 14.0
+    middle = math.radians(sum(p.latitude for p in points) / len(points))
+    west, east = _span([p.longitude for p in points])
+    south, north = _span([p.latitude for p in points])
+    scale = (_WIDE - margin - right) / ((east - west) * math.cos(middle))
+    height = top + (north - south) * scale + 2 * margin
+    heaviest = max(p.weight for p in points)
+    circles: list[_Circle] = []
+    for point in sorted(points, key=lambda p: (-p.weight, p.label)):
+        x = margin + (point.longitude - west) * scale * math.cos(middle)
+        y = top + margin + (north - point.latitude) * scale
+        radius = 3.0 if not point.weight else 10 * math.sqrt(point.weight / heaviest)
+        circles.append((point, round(x, 1), round(y, 1), round(radius, 1)))
+    named = sorted([one for one in circles if one[0].weight][:NAMED], key=_TURNS[turn])
+    names = _named(circles, named, height, top)
+    reached = min(NAMED, sum(bool(point.weight) for point in points))
+    far = sum(math.hypot(spot.x - circle[1], spot.y - circle[2]) for circle, spot in names)
+    crossed = sum(not spot.clear for _, spot in names)
+    return _Laid(height, circles, names, 1000.0 * (reached - len(names)) + 200 * crossed + far + right / 2)
 
 
 def _map_legend(drawing: _Drawing, legend: tuple[str, str]) -> float:
@@ -504,41 +539,46 @@ def _map_legend(drawing: _Drawing, legend: tuple[str, str]) -> float:
     return 18.0 * len(legend) + 6
 
 
-def _names(
-    drawing: _Drawing,
-    placed: Sequence[tuple[Point, float, float, float]],
-    width: float,
-    height: float,
-    top: float,
-) -> None:
-    """The names of the places reached, each as near as it can be without hiding a name or a filled circle.
+def _named(
+    circles: Sequence[_Circle], named: Sequence[_Circle], height: float, top: float
+) -> list[tuple[_Circle, _Spot]]:
+    """Where the names stand, in their turn, each as near as it can without hiding another.
 
-    A name put further away is tied to its circle by a line. Past NAMED, the data table names them.
+    A name put further away is tied to its circle by a line, which crosses another name or a filled circle
+    only where nothing else is left. Past NAMED, the data table names them.
     """
-    taken = [(x - r, y - r, x + r, y + r) for point, x, y, r in placed if point.weight]
-    for point, x, y, radius in [place for place in placed if place[0].weight][:NAMED]:
-        long = text_width(point.label, 13)
-        spots = [_spot(x, y, radius + distance, angle, long, distance > 8) for distance, angle in _ROUND]
-        inside = [
-            spot
-            for spot in spots
-            if spot.box[0] >= 0 and spot.box[2] <= width and spot.box[1] >= top and spot.box[3] <= height
-        ]
-        free = [spot for spot in inside if not any(_overlap(spot.box, other) for other in taken)]
-        clear = (
-            spot for spot in free if not any(_overlap(step, other) for step in spot.tie for other in taken)
-        )
-        spot = next(clear, free[0] if free else None)  # a line may cross another where nothing else is left
-        if spot is None:
+    taken = [(x - r, y - r, x + r, y + r) for point, x, y, r in circles if point.weight]
+    found = []
+    for circle in named:
+        spot = _first_spot(circle, taken, height, top)
+        if spot is not None:
+            taken += [spot.box, *spot.tie]
+            found.append((circle, spot))
+    return found
+
+
+def _first_spot(circle: _Circle, taken: Sequence[_Box], height: float, top: float) -> _Spot | None:
+    point, x, y, radius = circle
+    long = text_width(point.label, 13)
+    fallback = None
+    for distance, angle in _ROUND:
+        spot = _spot(x, y, radius + distance, angle, long, distance > 8)
+        left, high, right, low = spot.box
+        if left < 0 or right > _WIDE or high < top or low > height:
             continue
-        taken.append(spot.box)
+        if any(_overlap(spot.box, other) for other in taken):
+            continue
+        if not any(_overlap(step, other) for step in spot.tie for other in taken):
+            return replace(spot, clear=True)
+        fallback = fallback or spot
+    return fallback
+
+
+def _write_names(drawing: _Drawing, names: Sequence[tuple[_Circle, _Spot]]) -> None:
+    for (point, x, y, _), spot in names:
         if spot.tie:
-            ends: dict[str, Any] = {
-                "x1": round(x, 1),
-                "y1": round(y, 1),
-                "x2": round(spot.x, 1),
-                "y2": round(spot.y, 1),
-            }
+            ends: dict[str, Any] = {"x1": round(x, 1), "y1": round(y, 1)}
+            ends |= {"x2": round(spot.x, 1), "y2": round(spot.y, 1)}
             drawing.add("line", **ends, stroke=INK, stroke_width=0.8)
         halo: dict[str, Any] = {"stroke": PAPER, "stroke_width": 3, "paint_order": "stroke"}
         at: dict[str, Any] = {"x": round(spot.box[0], 1), "y": round(spot.y + 4.5, 1)}
@@ -551,8 +591,9 @@ class _Spot:
 
     x: float
     y: float
-    box: tuple[float, float, float, float]
-    tie: tuple[tuple[float, float, float, float], ...]
+    box: _Box
+    tie: tuple[_Box, ...]
+    clear: bool = False  # whether the line crosses nothing
 
 
 def _spot(x: float, y: float, reach: float, angle: float, long: float, tied: bool) -> _Spot:
@@ -563,7 +604,7 @@ def _spot(x: float, y: float, reach: float, angle: float, long: float, tied: boo
     return _Spot(at_x, at_y, (left, at_y - 8, left + long, at_y + 8), tie)
 
 
-def _overlap(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> bool:
+def _overlap(a: _Box, b: _Box) -> bool:
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 

@@ -7,6 +7,7 @@ Amounts are euros (float64, NaN when the source is silent, never 0 for a blank).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import pandas as pd
@@ -218,6 +219,11 @@ def conform(frame: pd.DataFrame, name: str) -> pd.DataFrame:
 
 def empty(name: str) -> pd.DataFrame:
     """Table `name` without rows, its columns typed."""
+    return _empty(name).copy()
+
+
+@cache
+def _empty(name: str) -> pd.DataFrame:
     return conform(pd.DataFrame(index=pd.RangeIndex(0)), name)
 
 

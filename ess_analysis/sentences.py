@@ -179,15 +179,23 @@ def concentration(frame: pd.DataFrame, noun: str, whole: str, top: int, trace: T
             share=share(trace["value"], trace),
             whole=whole,
         )
-    first = known.iloc[0]
-    held = share(first["share"], first["share_trace"])
     if len(known) == 1:
-        return said("Un seul {noun} pour les {whole} : {name}.", noun=noun, whole=whole, name=first["name"])
+        name = known["name"].iloc[0]
+        return said("Un seul {noun} pour les {whole} : {name}.", noun=noun, whole=whole, name=name)
+    return part_of_all(known, ("reçoit", "reçoivent"), whole)
+
+
+def part_of_all(frame: pd.DataFrame, verbs: tuple[str, str], whole: str) -> Sentence:
+    """What the first name of the frame holds of the whole: « La Ville de Lille reçoit 85 % des… »."""
+    known = frame[~frame["missing"]]
+    if known.empty:
+        return SILENCE
+    first = known.iloc[0]
     return said(
         "{name} {verb} {share} des {whole}.",
         name=subject(first["name"]),
-        verb="reçoivent" if french.is_plural(first["name"]) else "reçoit",
-        share=held,
+        verb=verbs[french.is_plural(first["name"])],
+        share=share(first["share"], first["share_trace"]),
         whole=whole,
     )
 

@@ -46,7 +46,11 @@ def test_the_report_on_quality_tells_those_that_no_check_finds(points: pd.DataFr
     remarks = note.remarks
     assert remarks is not None and remarks["remark_id"].tolist() == silent["id"].tolist()
     table = answers.which_remarks(about(note)).json()["items"][0]
-    assert [column["label"] for column in table["columns"]] == ["Où", "Remarque", "Traitement"]
+    assert [column["label"] for column in table["columns"]] == [
+        "Où dans le document",
+        "Remarque",
+        "Traitement",
+    ]
     assert len(table["rows"]) == len(silent) == 44
     assert all(cell for row in table["rows"] for cell in row)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 
 from ess_analysis import answers, french, schema
 from ess_analysis.about import About, about
+from ess_analysis.errors import DataError
 from ess_analysis.load import Tables, load
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -205,3 +208,78 @@ def test_the_glossary_holds_only_the_acronyms_used(every: dict[str, About]) -> N
     terms = [term for term, _ in answers.glossary(every["2013"]).items]
     assert {"ESS", "PTCE", "SCIC"} <= set(terms)
     assert "SIRET" not in terms
+
+
+def reading(tables: Tables, name: str, default: str) -> Tables:
+    """The tables, with another reading of one ambiguous point."""
+    readings = tables.readings or {}
+    return replace(tables, readings={**readings, name: {**readings[name], "default": default}})
+
+
+def of_territories(asked: About) -> dict[str, list[float]]:
+    data = figures(answers.which_territories(asked))[0]["data"]
+    return {
+        row[0][0]: [cell[0]["trace"]["value"] for cell in row[1:] if cell[0]["trace"]] for row in data["rows"]
+    }
+
+
+def test_amounts_without_a_year_are_spread_where_the_reading_says_so(tables: Tables) -> None:
+    asked = about(reading(tables, "undated", "spread"), year=2013)
+    found = of_territories(asked)
+    assert found["Territoire est"][0] == 2966.5 and found["Lille métropole"][0] == 73000
+    assert round(sum(values[0] for values in found.values()), 2) == 73000 + 25663 / 2
+    assert "25 663 € accordés" not in str(answers.how_much(asked).items[-1])
+    envelope_alone = str(answers.undated_told(asked)).replace("\u202f", " ")
+    assert envelope_alone.startswith("120 000")  # an envelope is never spread
+
+
+def test_a_shared_amount_follows_the_reading(tables: Tables) -> None:
+    by_population = of_territories(about(reading(tables, "shared_territories", "population")))
+    assert round(sum(values[0] for values in by_population.values()), 2) == 171663
+    assert by_population["Territoire lillois"][0] > by_population["Territoire roubaisien"][0]
+    whole = of_territories(about(reading(tables, "shared_territories", "whole")))
+    assert whole["Territoires lillois, tourquennois, roubaisien"][0] == 4730
+    told = answers.shared_told(about(reading(tables, "shared_territories", "population")))
+    assert "partagés selon la population" in str(told)
+
+
+@pytest.mark.parametrize(
+    ("name", "default"),
+    [("undated", "spread"), ("shared_territories", "population"), ("shared_territories", "whole")],
+)
+def test_every_answer_stands_under_each_reading(tables: Tables, name: str, default: str) -> None:
+    read = reading(tables, name, default)
+    for asked in (
+        about(read, year=2013),
+        about(read, year=2014),
+        about(read, territory="Territoire lillois"),
+    ):
+        for question in (*QUESTIONS[:11], answers.which_years, answers.which_share, answers.which_projects):
+            for one in numbers(question(asked).json()):
+                if one["number"] != french.NOTHING and one["trace"]["op"] != "stated":
+                    assert figures_of(one["number"]) in map(figures_of, ways_to_write(one["trace"]))
+
+
+def test_a_reading_that_does_not_exist_says_which_do(tables: Tables) -> None:
+    with pytest.raises(DataError, match="Lecture inconnue") as error:
+        answers.which_territories(about(reading(tables, "shared_territories", "tirage au sort")))
+    assert "equal, population, whole" in str(error.value)
+
+
+def test_the_map_shows_the_95_communes_and_names_the_15_reached(every: dict[str, About]) -> None:
+    svg = figures(answers.which_communes(every["2013"]))[0]["svg"]
+    assert svg.count("<circle") == 95 + 2  # two in the legend
+    named = [text for text in re.findall(r"<text[^>]*>([^<]*)</text>", svg) if " " not in text]
+    assert len(named) == 15 and "Sailly-lez-Lannoy" in named
+
+
+def test_results_are_quoted_whole(every: dict[str, About]) -> None:
+    rows = answers.which_results(every["2013"]).json()["items"][0]["rows"]
+    told = {
+        row[0][0]: "".join(part if isinstance(part, str) else part["number"] for part in row[1])
+        for row in rows
+    }
+    assert told["Appel à projets aux territoires et aux communes"] == (
+        "4 projets soutenus pour un montant global de 171 663 €"
+    )
+    assert "2 territoires diagnostiqués (roubaisien, tourquennois)" in told["Actions de diagnostic"]

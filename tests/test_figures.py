@@ -70,7 +70,7 @@ def test_a_long_name_is_cut_for_a_phone_and_kept_whole_in_its_title() -> None:
     name = "Association départementale des pupilles de l'enseignement public de la Loire-Atlantique"
     svg = figures.bars_svg([Bar(name, "12 000 €", ((1, 0),))], alt="x")
     assert [e.text for e in drawn(svg, "title")] == [name]
-    assert any(line.endswith("…") for line in texts(svg))
+    assert any("…" in line for line in texts(svg))
 
 
 def test_a_name_and_its_value_never_meet_on_a_phone() -> None:
