@@ -18,10 +18,15 @@ Trace = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Number:
-    """A number as it is shown, and the trace of what it was computed from."""
+    """A number as it is shown, and the trace of what it was computed from.
+
+    `tone` colours a verdict whose words say the same: strong, medium, weak (how much it weighs), solid,
+    partial, bare (what it rests on).
+    """
 
     text: str
     trace: Trace | None = None
+    tone: str = ""
 
     def __str__(self) -> str:
         return self.text
@@ -71,7 +76,9 @@ def rich(text: Text) -> list[Any]:
     """The text as the exporter reads it: strings, and numbers with their trace."""
     parts = text.parts if isinstance(text, Sentence) else (text,)
     return [
-        {"number": part.text, "trace": part.trace} if isinstance(part, Number) else part
+        {"number": part.text, "trace": part.trace} | ({"tone": part.tone} if part.tone else {})
+        if isinstance(part, Number)
+        else part
         for part in parts
         if isinstance(part, Number) or part
     ]

@@ -22,6 +22,7 @@ from ess_analysis import french
 from ess_analysis.reports import drawing
 
 ALT_LENGTH = 80
+TONES = ("strong", "medium", "weak", "solid", "partial", "bare")  # verdicts that a colour repeats
 _UNSHOWN = re.compile(  # controls, surrogates, private and direction-changing characters
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ue000-\uf8ff\u200e\u200f\u202a-\u202e\u2066-\u2069\ufdd0-\ufdef\ufffe\uffff]"
 )
@@ -93,7 +94,8 @@ def rich(made: Page, parts: Sequence[Any]) -> list[Any]:
                 link.set("id", f"n{number}")
             nodes.append(link)
         else:
-            nodes.append(E.SPAN(characters(part["number"]), E.CLASS("v")))
+            css = f"tone {part['tone']}" if part.get("tone") in TONES else "v"
+            nodes.append(E.SPAN(characters(part["number"]), E.CLASS(css)))
     return nodes
 
 

@@ -32,7 +32,8 @@ from ess_analysis.scenarios.settings import Frozen, read_frozen, settings
 from ess_analysis.scenarios.sourced import cited
 from ess_analysis.traces import Trace, share_of
 
-SOURCE = "Source : note de la Métropole (2011-2014) et hypothèses datées ; calculs ess_analysis."
+DRAWN_FROM = "note de la Métropole (2011-2014) et hypothèses datées ; calculs ess_analysis."
+SOURCE = f"Source : {DRAWN_FROM}"
 LISTED = 6  # rows of a table that a reader scans before the text loses them
 
 
@@ -311,10 +312,10 @@ def _bars(about: Exploration, indicator: str, caption: str) -> Figure:
         }
     )
     alt = f"Barres : {caption[:60].rstrip()}"[:80]
-    reading = told("Lecture : le trait vertical marque la référence S0, que nous ajoutons.")
+    reading = told("Le trait vertical marque la référence S0, que nous ajoutons.")
     svg = bars_svg(bars, alt=alt, mark_label="référence S0")
     table = _table(data, caption, numeric=["Aux réglages", "Neuf tirages sur dix"])
-    return Figure(told(caption), svg, alt, table, reading, french.typographic(SOURCE))
+    return Figure(told(caption), svg, alt, table, reading, french.typographic(DRAWN_FROM))
 
 
 def what_blocks(about: Exploration) -> Group:
@@ -437,42 +438,43 @@ def where_this_one_changes_the_order(about: Exploration, name: str, pair: tuple[
 PANEL_WORDS = {"decision": "une décision", "assumption": "une hypothèse"}
 
 
-def what_each_setting_changes(about: Exploration, option: str, other: str) -> Figure:
-    """The tornado: what each setting alone does to the gap in projects of two scenarios, widest first."""
+def what_each_setting_changes(about: Exploration, option: str = "S1", other: str | None = None) -> Figure:
+    """The tornado: what each setting alone does to the projects supported, or to the gap with `other`."""
     table = exploration.tornado(about.inputs, about.changes, option=option, other=other).head(LISTED)
-    labels = {one.id: one.label for one in about.inputs}
-
-    def gap(value: float) -> str:
-        return french.signed(french.number(value, 1))
-
     rows = table.to_dict("records")
-    spans = [f"{gap(row['at_low'])} à {gap(row['at_high'])}" for row in rows]
+    labels = {one.id: one.label for one in about.inputs}
+    low, high = ([_end_told(about, row, key, option, other) for row in rows] for key in ("low", "high"))
     series = {"decision": 0, "assumption": 2}
     bars = [
-        Bar(labels[row["input"]], span, ((row["swing"], series[row["panel"]]),))
-        for row, span in zip(rows, spans, strict=True)
+        Bar(labels[row["input"]], f"{first} à {last}", ((row["swing"], series[row["panel"]]),))
+        for row, first, last in zip(rows, low, high, strict=True)
     ]
     data = pd.DataFrame(
         {
             "Réglage": [labels[row["input"]] for row in rows],
             "Nature": [PANEL_LABELS[row["panel"]][:-1] for row in rows],
-            "À la borne basse": [gap(row["at_low"]) for row in rows],
-            "À la borne haute": [gap(row["at_high"]) for row in rows],
-            "Ampleur": [french.number(row["swing"], 1) for row in rows],
+            "À la borne basse": low,
+            "À la borne haute": high,
         }
     )
-    now = gap(float(table["central"].iloc[0]))
-    caption = f"Ce qui change le plus l’écart entre {option} et {other}, en projets sur 2015-2020"
-    alt = f"Barres : les {len(rows)} réglages qui changent le plus l’écart {option}−{other}"
+    what = f"l’écart de projets entre {option} et {other}" if other else f"les projets soutenus en {option}"
+    caption = f"Les réglages qui changent le plus {what}, chacun d’une borne à l’autre"
+    alt = f"Barres : réglages qui changent le plus {option}{f' − {other}' if other else ''}"
     reading = told(
-        f"Lecture : {option} soutient ici {now} projet par rapport à {other} ; la barre dit de combien cet "
-        "écart bouge quand le réglage, seul, va d’une borne à l’autre. Bleu uni : une décision ; prune à "
-        "points : une hypothèse."
+        f"La barre dit de combien bougent {what}, de 2015 à 2020, quand ce réglage seul va d’une "
+        "borne à l’autre. Bleu uni : une décision ; prune à points : une hypothèse."
     )
-    return Figure(
-        told(caption), bars_svg(bars, alt=alt), alt, _table(data, caption, numeric=data.columns[2:]), reading,
-        french.typographic(SOURCE),
-    )  # fmt: skip
+    shown = _table(data, caption, numeric=data.columns[2:])
+    return Figure(told(caption), bars_svg(bars, alt=alt), alt, shown, reading, french.typographic(DRAWN_FROM))
+
+
+def _end_told(about: Exploration, row: Mapping[Any, Any], key: str, option: str, other: str | None) -> Number:
+    """The result at one bound of an input, leading to the model; a gap between options has its sign."""
+    value = row[f"at_{key}"]
+    if other:
+        return Number(french.signed(french.number(value, 1)))
+    changes = {**about.changes, row["input"]: getattr(about.inputs[row["input"]], key)}
+    return Number(french.number(value, 1), sourced.model_trace("N_sum", option, value, changes=changes))
 
 
 def what_comes_from_decisions(about: Exploration) -> Group | Sentence:
@@ -501,22 +503,19 @@ def which_assumptions_weigh(about: Exploration) -> Group:
     frame = pd.DataFrame(
         {
             "Hypothèse": table["label"],
-            "Valeur": [_value_told(about, name) for name in table["input"]],
-            "Bornes": [
-                text if one.choices else cited(text, sourced.bounds_traces(one))
-                for text, one in zip(table["range"], map(about.inputs.by_id.get, table["input"]), strict=True)
-                if one
-            ],
+            "Valeur et bornes": [_range_told(about, name) for name in table["input"]],
             "Poids": [
-                f"{IMPACT_MARKS[impact]} {evidence.IMPACT_LABELS[impact]}" for impact in table["impact"]
+                Number(f"{IMPACT_MARKS[impact]} {evidence.IMPACT_LABELS[impact]}", tone=impact)
+                for impact in table["impact"]
             ],
-            "Fondement": table["quality"].map(evidence.QUALITY_LABELS),
+            "Fondement": [
+                Number(evidence.QUALITY_LABELS[quality], tone=QUALITY_TONES[quality])
+                for quality in table["quality"]
+            ],
             "Observé": table["verdict"].map(evidence.VERDICT_LABELS),
-            "Pourquoi": table["why"],
-            "Sources": table["sources"],
-            "Écrit par": [
-                f"{author}, {french.day(date)}"
-                for author, date in zip(table["author"], table["date"], strict=True)
+            "Pourquoi, d’après qui": [
+                f"{row['why']} ({row['sources']} ; {row['author']}, {french.day(row['date'])})"
+                for row in table.to_dict("records")
             ],
         }
     )
@@ -524,7 +523,10 @@ def which_assumptions_weigh(about: Exploration) -> Group:
         sourced.setting(share, "seuil fixé par la méthode") for share in (evidence.STRONG, evidence.MEDIUM)
     ]
     shown = _table(frame, "Journal des hypothèses, les plus lourdes d’abord")
-    return Group((shown, cited(weights_note(), thresholds)))
+    return Group((what_each_setting_changes(about), shown, cited(weights_note(), thresholds)))
+
+
+QUALITY_TONES = {"measured": "solid", "signed": "partial", "supposed": "bare"}
 
 
 def _value_told(about: Exploration, name: str) -> str | Sentence:
@@ -532,6 +534,17 @@ def _value_told(about: Exploration, name: str) -> str | Sentence:
     one = about.inputs[name]
     said = one.said(about.values[name])
     return said if one.choices else cited(said, [about.value_trace(name)])
+
+
+def _range_told(about: Exploration, name: str) -> str | Sentence:
+    """The value of an assumption, then its bounds."""
+    one = about.inputs[name]
+    said = one.said(about.values[name])
+    if one.choices:
+        return f"{said}, au choix"
+    if one.fixed:
+        return cited(f"{said}, fixe", [about.value_trace(name)])
+    return cited(f"{said}, {one.bounds}", [about.value_trace(name), *sourced.bounds_traces(one)])
 
 
 IMPACT_MARKS = {"strong": "▲", "medium": "◆", "weak": "·"}

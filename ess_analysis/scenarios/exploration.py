@@ -25,6 +25,7 @@ SEED = 2015
 EQUAL = 1e-9  # below this two options are said equal
 LOW, HIGH = 0.05, 0.95  # the range shown leaves out one draw in twenty on each side
 PAIRS = tuple(combinations(OPTIONS, 2))
+UNDECIDED = ("S1", "S2")  # the note does not decide between them
 HEADLINES = ("N_sum", "C", "W_mean", "lille_share", "unused_sum")  # read in the last year
 
 
@@ -184,6 +185,7 @@ def switching(
 
     All roots of the difference in the last year, by a scan then root finding. The search goes past the
     plausible bounds (`inside` False) as far as the input keeps a meaning; no row means no switch found.
+    Those inside come first, and the two scenarios between which the note does not decide before the others.
     `ahead` is the option ahead above the value: more projects or communes, less staff time.
     """
     one = inputs[find(inputs, name)]
@@ -201,6 +203,9 @@ def switching(
     value = _roots(values, found) if rows else pd.Series(dtype=float)
     inside = value.between(one.low - EQUAL, one.high + EQUAL)
     found = found.assign(value=value, inside=inside)
+    undecided = (found["option"] == UNDECIDED[0]) & (found["other"] == UNDECIDED[1])
+    order = np.lexsort((~undecided, ~found["inside"]))
+    found = found.iloc[order].reset_index(drop=True)
     return found[["input", "option", "other", "indicator", "value", "unit", "inside", "ahead"]]
 
 
@@ -492,14 +497,22 @@ def switching_told(
     if switches.empty:
         return [f"Aucune valeur de « {one.label} » ne change l’ordre des scénarios."]
     told = []
-    for row in switches.sort_values("inside", ascending=False, kind="stable").to_dict(orient="records"):
+    for row in switches.to_dict(orient="records"):
         above = value < row["value"]
         ahead = row["ahead"] if above else ({row["option"], row["other"]} - {row["ahead"]}).pop()
         behind = ({row["option"], row["other"]} - {ahead}).pop()
         beyond = "" if row["inside"] else ", hors des bornes jugées plausibles"
-        where = f"{'Au-dessus' if above else 'Au-dessous'} de {one.said(one.rounded(row['value']))}"
+        where = _beyond_told(one, row["value"], above)
         told.append(f"{where}{beyond}, {ahead} {AHEAD[row['indicator']]} que {behind}.")
     return told
+
+
+def _beyond_told(one: Input, value: float, above: bool) -> str:
+    """« Au-dessus de 1,15 », or the next answer where there is a choice: « Avec « pour deux ans » »."""
+    if not one.choices:
+        return f"{'Au-dessus' if above else 'Au-dessous'} de {one.said(one.rounded(value))}"
+    answers = sorted(one.choices.values(), reverse=not above)
+    return f"Avec « {one.said(next(a for a in answers if (a > value if above else a < value)))} »"
 
 
 def headline_told(inputs: Inputs, changes: Mapping[str, Any] | Iterable[str] = ()) -> str:

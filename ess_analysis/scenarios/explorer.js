@@ -102,12 +102,16 @@ function switches(inputs, id) {
 function told(id, found, value) {
   const one = BY_ID[id];
   if (!found.length) return [`Aucune valeur de « ${one.label} » ne change l’ordre des scénarios.`];
-  return [...found].sort((a, b) => b.inside - a.inside).map((row) => {
+  const undecided = (row) => row.pair.join() === DATA.undecided.join();
+  const answers = one.choices.map(([, choice]) => choice).sort((a, b) => a - b);
+  return [...found].sort((a, b) => b.inside - a.inside || undecided(b) - undecided(a)).map((row) => {
     const above = value < row.value;
     const ahead = above ? row.ahead : row.pair.find((option) => option !== row.ahead);
     const behind = row.pair.find((option) => option !== ahead);
     const beyond = row.inside ? "" : ", hors des bornes jugées plausibles";
-    return `${above ? "Au-dessus" : "Au-dessous"} de ${said(one, rounded(one, row.value))}${beyond}, ${ahead} ${DATA.ahead[row.name]} que ${behind}.`;
+    const next = above ? answers.find((choice) => choice > row.value) : answers.findLast((choice) => choice < row.value);
+    const where = next === undefined ? `${above ? "Au-dessus" : "Au-dessous"} de ${said(one, rounded(one, row.value))}` : `Avec « ${said(one, next)} »`;
+    return `${where}${beyond}, ${ahead} ${DATA.ahead[row.name]} que ${behind}.`;
   });
 }
 
@@ -216,6 +220,7 @@ function showRanges() {
 function showSwitches() {
   write("switchname", typographic(`Et si « ${BY_ID[moved].label} » changeait ?`));
   const list = $("switches"), texts = told(moved, switches(state, moved), state[moved]).map(typographic);
+  write("switchline", typographic(`${BY_ID[moved].label} : ${texts[0][0].toLowerCase()}${texts[0].slice(1)}`));
   if ([...list.children].map((li) => li.textContent).join("|") === texts.join("|")) return;
   list.replaceChildren(...texts.map((text) => Object.assign(document.createElement("li"), {textContent: text})));
 }

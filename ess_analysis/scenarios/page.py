@@ -97,7 +97,7 @@ def explorer(inputs: Inputs, tables: Tables) -> str:
         footer=_footer(inputs),
         **_panels(inputs),
         **_results(inputs),
-        **_arguments(scores),
+        **_arguments(scores, inputs),
     )
 
 
@@ -135,6 +135,7 @@ def _data(
         "blocks": {str(code): name for code, name in equations.BLOCKS.items()},
         "words": BLOCK_WORDS,
         "ahead": exploration.AHEAD,
+        "undecided": exploration.UNDECIDED,
         "moved": FIRST_SHOWN,
         "draws": DRAWS,
         "drawable": [one.id for one in exploration.drawable(inputs)],
@@ -188,7 +189,9 @@ def _results(inputs: Inputs) -> dict[str, Any]:
         for number, option in enumerate(OPTIONS)
     }  # fmt: skip
     first = inputs[FIRST_SHOWN]
-    found = exploration.switching(inputs, FIRST_SHOWN)
+    switches = exploration.switching_told(
+        inputs, first.id, exploration.switching(inputs, first.id), first.central
+    )
     return {
         "options": OPTIONS,
         "short": OPTION_SHORT,
@@ -208,13 +211,15 @@ def _results(inputs: Inputs) -> dict[str, Any]:
         "rests_on": exploration.RESTS_ON,
         "no_winner": exploration.no_winner(inputs),
         "switch_title": f"Et si « {first.label} » changeait ?",
-        "switches": exploration.switching_told(inputs, FIRST_SHOWN, found, first.central),
+        "switches": switches,
+        "switch_line": f"{first.label} : {switches[0][0].lower()}{switches[0][1:]}",
         "draws": DRAWS,
         "seed": exploration.SEED,
     }
 
 
-def _arguments(scores: arguments.Criteria) -> dict[str, Any]:
+def _arguments(scores: arguments.Criteria, inputs: Inputs) -> dict[str, Any]:
+    cited = sorted({one for statements in scores.scores["statements"] for one in statements})
     rows = []
     for name, label in scores.labels.items():
         cells = [
@@ -223,6 +228,7 @@ def _arguments(scores: arguments.Criteria) -> dict[str, Any]:
         rows.append({"id": name, "label": label, "cells": cells})
     return {
         "criteria": rows,
+        "statements": [(one, inputs.quoted(one)) for one in cited],
         "dominance": arguments.dominance_told(scores),
         "ranking": arguments.ranking_told(scores),
         "acceptability": arguments.acceptability_told(scores),

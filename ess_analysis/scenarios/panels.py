@@ -325,7 +325,7 @@ class _Switches(W.VBox):
                 return
         where = answers.where_this_one_changes_the_order(panels.about, self.input.value, self.pair.value)
         widest = answers.what_each_setting_changes(panels.about, *self.pair.value)
-        said = f"<p>{_text(str(widest.reading))}</p><p>{_text(self.no_winner)}</p>"
+        said = f"<p>{_text(f'Lecture : {widest.reading}')}</p><p>{_text(self.no_winner)}</p>"
         self.html.value = _shown(where, widest) + said
 
 
