@@ -60,3 +60,9 @@ class _Package(ModuleType):
 
 
 sys.modules[__name__].__class__ = _Package
+
+if (_ipython := sys.modules.get("IPython")) and (_shell := _ipython.get_ipython()):
+    # in a kernel: matplotlib figures are told to the reports, with no line to add to a notebook
+    from ess_analysis.reports.charts import load_ipython_extension
+
+    load_ipython_extension(_shell)

@@ -132,6 +132,8 @@ def _become_kernel(request: dict[str, Any], set_by_imports: dict[str, str]) -> N
         _tell_reads(request.get("reads"))
         random.seed()
         sys.modules["numpy"].random.seed()
+        for name in [name for name in sys.modules if name.partition(".")[0] == "ess_analysis"]:
+            del sys.modules[name]  # a notebook imports the library anew, as in any other kernel
         sys.argv = request["argv"]
         from ipykernel.kernelapp import launch_new_instance
 
