@@ -32,7 +32,7 @@ _SCDL_WORDS = (
     ("datesPeriodeVersement", r"\bdates?\b.*\bversements?\b|\bdate\b.*\bperiode\b"),
     ("idRAE", r"\brae\b|\breferencement\b.*\baides\b"),
     ("notificationUE", r"\bnotif\w*\b.*\b(ue|europeenne)\b|\baide d etat\b"),
-    ("pourcentageSubvention", r"\b(pourcentage|pct)\b|^(%|du mt|mt)|\bsubvention pourcentage\b|^du montant"),
+    ("pourcentageSubvention", r"\b(pourcentage|pct)\b|^%|^du (mt|montant)\b|\bsubvention pourcentage\b"),
     ("nature", r"^nature( de)?( la| l)?( subvention| aide)?$|\bsubvention nature\b"),
     ("objet", r"\bobjets?\b"),
     ("dispositifAide", r"\bdispositif\b"),
@@ -95,18 +95,11 @@ _IN_KIND = r"\b(en nature|avantages? en nature|in kind|prestations? en nature|va
 
 def meaning(header: str) -> Meaning:
     """What `header` means, by its words; `sure` is false where they could mean an amount or something else."""
-    said = words(header)
-    scdl = _scdl(said)
-    amount = None if scdl and scdl.field == "pourcentageSubvention" else _amount(said)
-    if amount:
-        return amount if scdl is None or scdl.field not in {"montant"} else _with_field(amount)
-    return scdl or _other(said)
-
-
-def _with_field(amount: Meaning) -> Meaning:
-    from dataclasses import replace
-
-    return replace(amount, field="montant")
+    said, bare = words(header), words(re.sub(r"\([^()]*\)", " ", header))
+    standard = _scdl(said)
+    if standard and standard.field == "pourcentageSubvention":
+        return standard
+    return _amount(said) or standard or _other(said) or _other(bare) or Meaning()
 
 
 _SCDL_MEANINGS = {

@@ -136,17 +136,24 @@ def _first_words(grids: list[Grid]) -> list[str]:
 
 def _table_of(grid: Grid) -> _Table | None:
     """The table of a grid: the first line that names an amount and recognises as many columns as any."""
-    best: tuple[int, _Table] | None = None
+    best: tuple[tuple[int, bool], _Table] | None = None
     for row in range(min(HEADER_WITHIN, len(grid.values))):
         if grid.values.iloc[row].map(_blank).sum() > grid.values.shape[1] - 1:
             continue
         for first in {row, max(row - 1, 0)} if _spans(grid, row - 1) else {row}:
             table = _headed(grid, (first + 1, row + 1))
-            score = sum(bool(one.role or one.field) for one in table.meanings.values())
-            named = any(one.role == "amount" for one in table.meanings.values())
-            if named and score >= 2 and (best is None or score > best[0]):
+            known = sum(bool(one.role or one.field) for one in table.meanings.values())
+            score = (known, not _headed_again(table))
+            if table.role("amount") and known >= 2 and (best is None or score > best[0]):
                 best = (score, table)
     return best[1] if best else None
+
+
+def _headed_again(table: _Table) -> bool:
+    """Whether the line under the header still names amounts: it is the lower level of the header."""
+    below = table.body.iloc[:1]
+    texts = [str(value) for header in table.role("amount") for value in below[table.columns[header]]]
+    return any(meaning(text).role == "amount" for text in texts)
 
 
 def _blank(value: object) -> bool:
@@ -178,7 +185,9 @@ def _has_amounts(table: _Table) -> bool:
     """Whether one cell at least, under a header of amounts, reads as an amount."""
     columns = [table.body[table.columns[header]] for header in table.role("amount")]
     values = [value for column in columns for value in pd.unique(column.iloc[:5000]) if not _blank(value)]
-    return bool(np.isfinite(distinct_amounts(values, ".").euros).any())
+    return any(
+        np.isfinite(distinct_amounts(values, ".", currency=one).euros).any() for one in ("EUR", *SIGNS)
+    )
 
 
 def _same(one: _Table, other: _Table) -> bool:
