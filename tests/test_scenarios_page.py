@@ -180,8 +180,17 @@ def test_the_page_says_the_same_without_script_as_with_it_at_the_start(browser: 
 
 def test_the_page_without_script_holds_results_blocks_communes_criteria_and_equations(html: str) -> None:
     text = re.sub(r"<script.*?</script>", "", html, flags=re.S)
-    for words in ("De 2015 à 2020", "Ce qui bloque", "équipe (0,9)", "Sailly-lez-Lannoy", "□",
-                  "min(τₛ × T_L ; B)", "S0 est une référence", "non détaillé dans l’annexe 2"):  # fmt: skip
+    for words in (
+        "De 2015 à 2020",
+        "Ce qui bloque",
+        "équipe (0,9)",
+        "Sailly-lez-Lannoy",
+        "□",
+        "min(τₛ × T_L ; B)",
+        "S0 est une référence",
+        "dispositif visible d’une politique",
+        "non détaillé dans l’annexe 2",
+    ):
         assert words in text, words
 
 
@@ -200,6 +209,7 @@ def test_a_slider_moves_everything_and_is_marked_as_modified(page: Any, inputs: 
     assert page.inner_text("#out-tau") == "40\u00a0%"
     assert "lesquelles arrêter" in page.inner_text("#loss")
     assert "Et si «\u202fPart du transfert à Lille conservée\u202f»" in page.inner_text("#switchname")
+    assert page.inner_text("#switchline").startswith("Part du transfert à Lille conservée\u00a0: ")
     assert page.is_visible("#split")
     page.click("#reset-tau")
     settled(page)
@@ -345,5 +355,8 @@ def test_paper_carries_the_settings(page: Any) -> None:
     assert page.is_visible("#set-tau") and page.inner_text("#set-tau") == "40\u00a0%"
     assert page.inner_text("#status-tau") == "modifié" and page.inner_text("#status-a") == "tiré de la note"
     assert not page.is_visible("#in-tau")
+    assert not page.is_visible("#w-RH") and not page.is_visible("#commune")
+    page.set_viewport_size({"width": 688, "height": 1000})  # the width of A4 between its margins
+    assert page.evaluate("document.documentElement.scrollWidth") <= 688
     assert "Part du transfert à Lille conservée (40\u00a0%)" in page.inner_text("#splitline")
     assert page.is_visible("#live")
