@@ -400,7 +400,7 @@ def test_a_number_without_its_link_is_seen(spoilt: Callable[[str, str], list[str
 
 
 def test_a_text_that_is_not_that_of_the_cell_is_seen(spoilt: Callable[[str, str], list[str]]) -> None:
-    assert any("mot pour mot" in why for why in spoilt("10\u202f000,00 €\u202f»", "10\u202f001,00 €\u202f»"))
+    assert any("mot pour mot" in why for why in spoilt("10 000,00 €\u202f»", "10 001,00 €\u202f»"))
 
 
 @pytest.mark.parametrize(

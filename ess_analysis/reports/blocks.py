@@ -239,10 +239,14 @@ def _csv(data: Mapping[str, Any]) -> str:
 def _neutral(text: str) -> str:
     """Text that a spreadsheet would run as a formula gets an apostrophe; French spaces become plain."""
     bare = characters(text).replace(french.THIN, " ").replace(french.SOLID, " ").replace(french.MINUS, "-")
-    risky = bare.lstrip().startswith(("=", "+", "@", "\t", "\r")) or (
-        bare[:1] == "-" and not bare[1:2].isdigit()
+    trimmed = bare.lstrip()
+    risky = trimmed.startswith(("=", "+", "@", "\t", "\r")) or (
+        trimmed.startswith("-") and not _NEGATIVE.fullmatch(trimmed)  # « -2+3 » runs, « -2 300 € » does not
     )
     return "'" + bare if risky else bare
+
+
+_NEGATIVE = re.compile(r"-\d[\d ]*(?:,\d+)?(?: [€%])?")
 
 
 # --- The annex -----------------------------------------------------------------------------------
