@@ -24,12 +24,24 @@ if TYPE_CHECKING:
     from ess_analysis.diff import diff
     from ess_analysis.load import load
     from ess_analysis.open_data import read
+    from ess_analysis.plots import plotted
     from ess_analysis.processed import build
     from ess_analysis.traces import explain
 
 __version__ = "0.1.0"
 
-__all__ = ["DataError", "breakdown", "build", "check", "consolidated", "diff", "explain", "load", "read"]
+__all__ = [
+    "DataError",
+    "breakdown",
+    "build",
+    "check",
+    "consolidated",
+    "diff",
+    "explain",
+    "load",
+    "plotted",
+    "read",
+]
 
 _HOME = {
     "breakdown": "breakdowns",
@@ -39,6 +51,7 @@ _HOME = {
     "diff": "diff",
     "explain": "traces",
     "load": "load",
+    "plotted": "plots",
     "read": "open_data",
 }
 

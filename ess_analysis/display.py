@@ -137,6 +137,7 @@ class Figure(Shown):
     data: DisplayTable
     reading: Text = SILENCE
     source: str = ""
+    drawn: Any = None  # what was drawn, for those who draw it otherwise (`plots.plotted`)
 
     def json(self) -> dict[str, Any]:
         data = {name: value for name, value in self.data.json().items() if name != "kind"}

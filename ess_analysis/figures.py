@@ -61,6 +61,16 @@ class Point:
 
 
 @dataclass(frozen=True)
+class Drawn:
+    """What a figure draws, apart from how: bars or places, the names of the series and of the marks."""
+
+    bars: tuple[Bar, ...] = ()
+    points: tuple[Point, ...] = ()
+    legend: Mapping[int | str, str] = field(default_factory=dict)
+    mark_label: str = ""
+
+
+@dataclass(frozen=True)
 class _Drawing:
     """SVG elements being piled up, with the pattern names of this figure alone."""
 
@@ -127,8 +137,8 @@ def stacked_bars(
     missing = [_kind(name) for name in (*drawn.index, *drawn.columns) if nameless(name)]
     if missing:
         legend[MISSING] = french.listing(dict.fromkeys(missing), "ou")
-    svg = bars_svg(bars, alt=alt, legend=legend if len(legend) > 1 else {})
-    return Figure(title, svg, alt, _crossed_table(frame, whole, rows, series, title, added), **around)
+    data = _crossed_table(frame, whole, rows, series, title, added)
+    return _figure(title, alt, data, Drawn(tuple(bars), legend=legend if len(legend) > 1 else {}), around)
 
 
 def ranked_bars(
@@ -168,7 +178,7 @@ def ranked_bars(
     if len(ordered) > LONG:  # each share would carry the trace of the whole: amounts say it all
         ordered = ordered.drop(columns=["share", "share_trace"], errors="ignore")
     data = display_table(ordered, title, labels=labels)
-    return Figure(title, bars_svg(bars, alt=alt, legend=legend), alt, data, **around)
+    return _figure(title, alt, data, Drawn(tuple(bars), legend=legend), around)
 
 
 def envelope_bars(frame: pd.DataFrame, *, title: Text, alt: str, **around: Any) -> Figure:
@@ -191,9 +201,15 @@ def envelope_bars(frame: pd.DataFrame, *, title: Text, alt: str, **around: Any) 
     ]
     beyond = frame["amount_eur"].gt(frame["envelope_eur"]).any()
     legend: dict[int | str, str] = {0: "dans l'enveloppe", **({3: "au-delà"} if beyond else {})}
-    svg = bars_svg(bars, alt=alt, legend=legend, mark_label="enveloppe disponible")
     labels = {"reading": "Lecture", "amount_eur": "Accordé", "envelope_eur": "Enveloppe", "share": "Part"}
-    return Figure(title, svg, alt, display_table(frame, title, labels=labels), **around)
+    drawn = Drawn(tuple(bars), legend=legend, mark_label="enveloppe disponible")
+    return _figure(title, alt, display_table(frame, title, labels=labels), drawn, around)
+
+
+def _figure(title: Text, alt: str, data: DisplayTable, drawn: Drawn, around: Mapping[str, Any]) -> Figure:
+    """The figure of these bars."""
+    svg = bars_svg(drawn.bars, alt=alt, legend=drawn.legend, mark_label=drawn.mark_label)
+    return Figure(title, svg, alt, data, drawn=drawn, **around)
 
 
 def places_map(frame: pd.DataFrame, *, title: Text, alt: str, **around: Any) -> Figure:
@@ -210,7 +226,8 @@ def places_map(frame: pd.DataFrame, *, title: Text, alt: str, **around: Any) -> 
     labels = {"count": "Actions et projets"}
     data = display_table(reached.drop(columns=["longitude", "latitude"]), title, labels=labels)
     legend = ("nommée (surface : actions et projets)", "autre commune")
-    return Figure(title, map_svg(points, alt=alt, legend=legend), alt, data, **around)
+    svg = map_svg(points, alt=alt, legend=legend)
+    return Figure(title, svg, alt, data, drawn=Drawn(points=tuple(points)), **around)
 
 
 # --- From a long table to what is drawn -------------------------------------------------------------

@@ -36,6 +36,7 @@ ORDER = [
     "sentences",
     "tables",
     "figures",
+    "plots",
     "about",
     "answers",
     "scenarios",
