@@ -291,7 +291,8 @@ def _run(
     running: dict[str, None] = {}
     lock = threading.Lock()
 
-    with tqdm(total=len(tasks), desc="Rapports", unit="rapport", disable=quiet or None, leave=False) as bar:
+    settings = {"desc": "Rapports", "unit": "rapport", "dynamic_ncols": True, "leave": False}
+    with tqdm(total=len(tasks), disable=quiet or None, **settings) as bar:
 
         def show(file: str, *, ended: bool = False) -> None:
             with lock:

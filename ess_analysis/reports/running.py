@@ -251,7 +251,7 @@ def _provenance(task: Task, reads: Sequence[str]) -> dict[str, str]:
         f"sha256 {plan.digest_of_names(names, task.digests)[:12]}",
     }
     dates = [day for name in names if (day := plan.sheet_date(task.data / name))]
-    told["Date des données"] = french.month(max(dates)) if dates else "non précisée"
+    told["Donnée la plus récente"] = french.month(max(dates)) if dates else "non précisée"
     epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
     if epoch.isdecimal():
         told["Date du rapport"] = french.day(datetime.fromtimestamp(int(epoch), UTC).date())
