@@ -69,7 +69,7 @@ def bundle(figure: Any) -> dict[str, Any]:
 
 def described(figure: Any) -> dict[str, Any]:
     """The figure as the page reads it: caption, alternative text, reading, data, drawing."""
-    with _french_axes(figure):
+    with _for_the_page(figure):
         svg = _svg(figure)
     panels = [panel for axes in figure.axes if (panel := _panel(axes)) is not None]
     caption, reading = _caption(figure, panels), _reading(panels)
@@ -98,10 +98,16 @@ def _svg(figure: Any) -> str:
 
 
 @contextmanager
-def _french_axes(figure: Any) -> Iterator[None]:
-    """The figure with its plain axes numbered in French, given back as it was."""
+def _for_the_page(figure: Any) -> Iterator[None]:
+    """The figure without the title that its caption says, its axes numbered in French; then as it was."""
     from matplotlib.ticker import FuncFormatter, ScalarFormatter
 
+    titles = [figure.texts[0]] if getattr(figure, "_suptitle", None) in figure.texts[:1] else []
+    if len(figure.axes) == 1:
+        titles.append(figure.axes[0].title)  # the caption says it
+    titles = [title for title in titles if title.get_visible()]
+    for title in titles:
+        title.set_visible(False)
     changed: list[tuple[Any, Any, bool]] = []
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
@@ -112,6 +118,8 @@ def _french_axes(figure: Any) -> Iterator[None]:
     try:
         yield
     finally:
+        for title in titles:
+            title.set_visible(True)
         for axis, formatter, by_default in changed:
             axis.set_major_formatter(formatter)
             axis.isDefault_majfmt = by_default
@@ -122,13 +130,16 @@ def _written_on(axis: Any) -> Any:
 
     def written(value: float, _: int | None = None) -> str:
         places = sorted(set(axis.get_majorticklocs()))
-        if len(places) > 1 and all(_is_year(place) for place in places):
-            return str(round(value))
+        low, high = sorted(axis.get_view_interval())
         step = min((b - a for a, b in pairwise(places)), default=1.0)
         decimals = max(0, -math.floor(math.log10(step) + 1e-9)) if step > 0 else 0
         if step > 0 and decimals < 8 and abs(step * 10**decimals - round(step * 10**decimals)) > 1e-6:
             decimals += 1  # a step of 0.25, of 2.5
-        return french.number(value, min(decimals, 8))
+        inside = [place for place in places if low <= place <= high]
+        dates = bool(inside) and all(1800 <= place <= 2100 for place in inside) and len(inside) > 1
+        if dates and abs(value - round(value)) < 1e-9:
+            return str(round(value))
+        return french.number(value, min(decimals, 8)).replace(french.THIN if dates else "\0", "")
 
     return written
 

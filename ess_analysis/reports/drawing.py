@@ -63,7 +63,7 @@ def picture(text: str, alt: str) -> html.HtmlElement:
         drawing.set("viewBox", f"0 0 {width:g} {height:g}")
     drawing.set("font-family", drawing.get("font-family") or _FONTS)
     drawing.set("xmlns", SVG)
-    source = etree.tostring(drawing, encoding="unicode").replace('"', "'")
+    source = re.sub(r"<[^>]*>", _single_quoted, etree.tostring(drawing, encoding="unicode"))
     image = html.Element("img")
     image.set("src", "data:image/svg+xml," + re.sub(r"[%#<>]|\s+", _escaped, source))
     image.set("alt", alt)
@@ -74,13 +74,28 @@ def picture(text: str, alt: str) -> html.HtmlElement:
         image.set("width", f"{width:.0f}")
     if height >= 1:
         image.set("height", f"{height:.0f}")
-    image.set("class", "scaled" if drawing.get("viewBox") else "fluid")
+    sized = bool(_length(root.get("width")))
+    image.set("class", "natural" if sized else "scaled" if drawing.get("viewBox") else "fluid")
     return image
 
 
 _FONTS = "system-ui,-apple-system,Segoe UI,Roboto,Noto Sans,Liberation Sans,Arial,sans-serif"
 _PLAIN_NUMBER = re.compile(r"[-\u2212]?\d+(\.\d+)?%?")
 _YEAR = re.compile(r"(1[89]|20)\d\d")
+
+
+_MONTHS = dict(
+    zip(
+        "jan feb mar apr may jun jul aug sep oct nov dec".split(),
+        "janv. févr. mars avr. mai juin juill. août sept. oct. nov. déc.".split(),
+        strict=True,
+    )
+)
+_MONTH = re.compile(
+    r"(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)(?:uary|ruary|ch|il|e|y|ust|tember|ober|ember)?"
+    r"([ -]\d{2,4})?",
+    re.IGNORECASE,
+)
 
 
 def _french(drawing: html.HtmlElement) -> None:
@@ -90,6 +105,8 @@ def _french(drawing: html.HtmlElement) -> None:
         text = (node.text or "").strip()
         if _PLAIN_NUMBER.fullmatch(text):
             numbers.append(node)
+        elif month := _MONTH.fullmatch(text):
+            node.text = _MONTHS[month[1].lower()] + (month[2] or "")
         elif node.text:
             node.text = french.typographic(node.text)
     for node in numbers:
@@ -142,6 +159,10 @@ _INHERITED = frozenset(
 
 def _look(shape: html.HtmlElement) -> dict[str, str]:
     return {key: value for key, value in shape.attrib.items() if key in _INHERITED}
+
+
+def _single_quoted(tag: re.Match[str]) -> str:
+    return tag[0].replace("'", "&apos;").replace('"', "'")
 
 
 def _escaped(match: re.Match[str]) -> str:
@@ -232,7 +253,7 @@ def _paint(value: str, ids: Mapping[str, str]) -> str | None:
 
 def _length(text: str | None) -> float:
     match = re.match(r"^\s*([\d.]+)\s*(pt|px)?\s*$", text or "")
-    return float(match[1]) if match else 0.0
+    return float(match[1]) * (4 / 3 if match[2] == "pt" else 1) if match else 0.0
 
 
 def described(svg: str) -> Description:
@@ -263,7 +284,10 @@ def from_vega(spec: Mapping[str, Any]) -> str | None:
         return None
     try:
         svg = vl_convert.vegalite_to_svg(
-            dict(spec), allowed_base_urls=[], format_locale="fr-FR", time_format_locale="fr-FR"
+            {key: value for key, value in spec.items() if key != "title"},  # it is the caption
+            allowed_base_urls=[],
+            format_locale="fr-FR",
+            time_format_locale="fr-FR",
         )
     except Exception:
         return None

@@ -28,7 +28,8 @@ TEMPLATE = Path(__file__).parent / "template"
 LONGEST_TEXT = 100_000  # characters of a printed output that are shown
 
 _SILENT = re.compile(  # what Python says of an object that has nothing to say
-    r"\s*[\[(]*\s*(<[\w.]+[ :].*>|<\w+( size .*)?>|Text\(.*\)|(None|array\(.*\)|Axes.*))[\])]*\s*", re.DOTALL
+    r"\s*[\[(]*\s*(<[\w.]+[ :].*>|<\w+( size .*)?>|Text\(.*\)|(None|array\(.*\)|Axes.*|''))[\])]*\s*",
+    re.DOTALL,
 )
 _ENGLISH_SHAPE = re.compile(r"\s*(\d+) rows? × (\d+) columns?\s*")
 
