@@ -88,6 +88,36 @@ def test_a_budget_that_melts_away_is_impossible_from_the_year_it_is_gone(inputs:
     assert "en 2016, 2017, 2018, 2019 et 2020, le budget est nul" in sentence
 
 
+def test_a_staff_without_a_single_day_is_impossible_and_says_why(inputs: Inputs) -> None:
+    (sentence,) = exploration.impossibilities(simulate(inputs.central() | {"H": 0.0}))
+    assert "S0, S1, S2 et S3 : chaque année, l’équipe n’a aucun jour" in sentence
+
+
+def test_an_unknown_scenario_is_refused_in_french(inputs: Inputs) -> None:
+    for ask in (exploration.tornado, exploration.sobol):
+        with pytest.raises(DataError, match="Scénario inconnu"):
+            ask(inputs, option="S4")
+    with pytest.raises(DataError, match="Scénario inconnu"):
+        exploration.split(inputs, {"tau": 0.5}, option="S4")
+
+
+def test_a_choice_is_said_by_its_words_where_it_changes_the_order(inputs: Inputs) -> None:
+    found = exploration.switching(inputs, "reading", indicators=["N_sum"])
+    assert exploration.switching_told(inputs, "reading", found, 1)[0] == (
+        "Avec « pour deux ans », S2 soutiendrait plus de projets que S1."
+    )
+    assert exploration.switching_told(inputs, "reading", found, 4)[0] == (
+        "Avec « annuelle », S1 soutiendrait plus de projets que S2."
+    )
+
+
+@pytest.mark.parametrize("name", ["a", "c", "NC", "E0", "m", "H", "NT"])
+def test_no_switching_value_divides_by_zero(inputs: Inputs, name: str) -> None:
+    found = exploration.switching(inputs, name)
+    assert np.isfinite(found["value"]).all()
+    assert found["inside"].is_monotonic_decreasing, "plausible values come first"
+
+
 def test_nothing_is_impossible_at_the_central_settings(inputs: Inputs) -> None:
     assert exploration.impossibilities(simulate(inputs.central())) == []
 

@@ -147,11 +147,10 @@ def test_the_share_of_a_change_is_that_of_python(page: Any, inputs: Inputs) -> N
 
 @pytest.mark.browser
 def test_what_is_impossible_is_said_in_pythons_words(page: Any, inputs: Inputs) -> None:
-    slide_to = "(value) => { state.reading = value; show(); }"
-    for reading in (2, 4):
-        page.evaluate(slide_to, reading)
+    for changes in ({"reading": 2}, {"reading": 4}, {"g": -1.0}, {"H": 0.0}, {"E0": 10_000, "I0": 10_000}):
+        page.evaluate("(changes) => { Object.assign(state, CENTRAL, changes); show(); }", changes)
         settled(page)
-        here = exploration.impossibilities(equations.simulate(settings(inputs, {"reading": reading})))
+        here = exploration.impossibilities(equations.simulate(inputs.central() | changes))
         assert page.inner_text("#problems") == french.typographic(" ".join(here)) != ""
 
 

@@ -74,9 +74,15 @@ def ends(run: Mapping[str, np.ndarray], many: Mapping[str, np.ndarray] | None = 
     return frame.reset_index()
 
 
+def place(option: str) -> int:
+    """The place of an option among OPTIONS; DataError when there is none of that name."""
+    need(option in OPTIONS, "Scénario inconnu.", [option], f"au choix : {french.listing(OPTIONS, 'ou')}.")
+    return OPTIONS.index(option)
+
+
 def headline(values: Mapping[str, Any], indicator: str, option: str) -> np.ndarray:
     """The indicator of an option in the last year, one value per draw."""
-    return simulate(values)[indicator][OPTIONS.index(option), -1]
+    return simulate(values)[indicator][place(option), -1]
 
 
 def drawable(inputs: Inputs) -> list[Input]:
@@ -128,7 +134,7 @@ def impossibilities(run: Mapping[str, np.ndarray]) -> list[str]:
     """Sentences that say why an option can do nothing with these settings; none when all can."""
     reasons: dict[str, list[str]] = {}
     for number, option in enumerate(OPTIONS):
-        budget, left, grants = (run[name][number, :, 0] <= 0 for name in ("B", "M", "G"))
+        budget, left, grants, idle = (run[name][number, :, 0] <= 0 for name in ("B", "M", "G", "staffed"))
         if budget.any():
             reason = f"{_span(budget)}, le budget est nul"
         elif left.any():
@@ -136,6 +142,8 @@ def impossibilities(run: Mapping[str, np.ndarray]) -> list[str]:
             reason = f"{_span(left)}, le transfert à Lille prend tout le budget ({taken}), rien ne reste"
         elif grants.any():
             reason = f"{_span(grants)}, après Lille et l’ingénierie rien ne reste pour les subventions"
+        elif idle.any():
+            reason = f"{_span(idle)}, l’équipe n’a aucun jour à y passer"
         else:
             continue
         reasons.setdefault(reason, []).append(option)
@@ -194,7 +202,7 @@ def switching(
     rows: list[tuple[Any, ...]] = []
     for indicator in indicators:
         for pair in PAIRS:
-            first, second = (scanned[indicator][OPTIONS.index(option)] for option in pair)
+            first, second = (scanned[indicator][place(option)] for option in pair)
             for left, right, rises in _brackets(first - second):
                 ahead = pair[0] if rises != (indicator == "W_mean") else pair[1]
                 rows.append((one.id, *pair, indicator, grid[left], grid[right], one.unit, ahead))
@@ -291,7 +299,7 @@ def tornado(
     for number, one in enumerate(moved):
         many[one.id][2 * number], many[one.id][2 * number + 1] = one.low, one.high
     ends = simulate(many)[indicator][:, -1, :]
-    result = ends[OPTIONS.index(option)] - (ends[OPTIONS.index(other)] if other else 0.0)
+    result = ends[place(option)] - (ends[place(other)] if other else 0.0)
     frame = pd.DataFrame(
         {
             "input": [one.id for one in moved],
@@ -342,7 +350,7 @@ class Saltelli:
         from SALib.analyze import sobol as analyse
 
         last = self.run[indicator][:, -1, :]
-        result = last[OPTIONS.index(option)] - (last[OPTIONS.index(other)] if other else 0.0)
+        result = last[place(option)] - (last[place(other)] if other else 0.0)
         if not self.names or np.ptp(result) == 0:
             return {name: np.zeros(len(self.names)) for name in ("S1", "S1_conf", "ST", "ST_conf")}
         problem = _problem(self.names)

@@ -132,6 +132,7 @@ function impossible(run) {
     if (nil("B").length) reason = `${span(nil("B"))}, le budget est nul`;
     else if (nil("M").length) reason = `${span(nil("M"))}, le transfert à Lille prend tout le budget (${euros(run[option].L[YEARS.indexOf(nil("M")[0])])}), rien ne reste`;
     else if (nil("G").length) reason = `${span(nil("G"))}, après Lille et l’ingénierie rien ne reste pour les subventions`;
+    else if (nil("staffed").length) reason = `${span(nil("staffed"))}, l’équipe n’a aucun jour à y passer`;
     if (reason) reasons.set(reason, [...(reasons.get(reason) || []), option]);
   }
   return [...reasons].map(([reason, options]) => `Impossible de soutenir un projet en ${listing(options)} : ${reason}.`);
