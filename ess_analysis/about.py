@@ -260,16 +260,13 @@ def ranked(frame: pd.DataFrame, column: str) -> pd.DataFrame:
     Columns: name, amount_eur, share (of the whole frame), trace, share_trace, missing.
     """
     rows: list[dict[str, Any]] = []
-    for name, lines in frame.groupby(column, sort=False):
-        trace = lines["trace"].iloc[0] if len(lines) == 1 else total_trace(lines["trace"])
-        rows.append(
-            {
-                "name": str(name),
-                "amount_eur": trace["value"],
-                "trace": trace,
-                "missing": figures.nameless(name),
-            }
-        )
+    named: dict[str, list[Trace]] = {}
+    for name, trace in zip(frame[column].astype("str"), frame["trace"], strict=True):
+        named.setdefault(name, []).append(trace)
+    for name, traces in named.items():
+        trace = total_trace(traces)
+        missing = figures.nameless(name)
+        rows.append({"name": name, "amount_eur": trace["value"], "trace": trace, "missing": missing})
     whole = total_trace([row["trace"] for row in rows])
     for row in rows:
         row["share_trace"] = share_of(row["trace"], whole)

@@ -776,12 +776,14 @@ def _places_read(frame: pd.DataFrame | None) -> list[tuple[str, str]]:
         return []
     if "sheet" in frame:
         return sorted(set(zip(frame["source"].astype(str), frame["sheet"].astype(str), strict=True)))
-    found: dict[tuple[str, str], None] = {}
+    found: set[tuple[str, str]] = set()
+    seen: set[int] = set()  # the whole is behind every share: it is looked at once
     waiting = [trace for name in frame if str(name).endswith("trace") for trace in frame[name]]
     while waiting:
         trace = waiting.pop()
-        if isinstance(trace, dict):
-            found |= {(str(cell[0]), str(cell[1])): None for cell in trace.get("cells", [])}
+        if isinstance(trace, dict) and id(trace) not in seen:
+            seen.add(id(trace))
+            found |= {(str(cell[0]), str(cell[1])) for cell in trace.get("cells", [])}
             waiting += trace.get("of", [])
     return sorted(found)
 

@@ -101,7 +101,7 @@ def amount_trace(funding_ids: Sequence[str], tables: Tables) -> Trace:
     """The trace of the sum of these funding lines."""
     ids = list(dict.fromkeys(funding_ids))
     read = _Reading(tables)
-    return read.sum(ids, [read.rows.at[one, "amount_eur"] for one in ids])
+    return read.sum(ids, [read.line(one)["amount_eur"] for one in ids])
 
 
 def cells_of(rows: pd.DataFrame, tables: Tables) -> list[list[Any]]:
@@ -155,12 +155,18 @@ def stated_trace(total_id: str, tables: Tables) -> Trace:
     }
 
 
+_OF_A_LINE = ("source", "sheet", "cell", "record_id", "amount_eur")
+
+
 class _Reading:
     """What the cells of the funding lines hold, and how they were read."""
 
     def __init__(self, tables: Tables) -> None:
         self.tables = tables
         self.rows: Any = tables.funding.set_index("funding_id")
+        self.at = {one: place for place, one in enumerate(tables.funding["funding_id"])}
+        self.columns = {name: tables.funding[name].to_numpy(dtype=object) for name in _OF_A_LINE}
+        self.texts: dict[str, dict[tuple[str, str], str]] = {}  # by source
         self.corrected = corrections(tables.data)
         self.units = {
             table.id: {column.unit for column in table.columns} - {1.0}
@@ -168,15 +174,28 @@ class _Reading:
             for table in sheet.tables
         }
 
+    def line(self, one: str) -> dict[str, Any]:
+        """Where the line stands, its record and its amount."""
+        place = self.at[one]
+        return {name: values[place] for name, values in self.columns.items()}
+
+    def cell(self, line: Mapping[str, Any], one: str) -> list[Any]:
+        """The cell of a line, with its text as written."""
+        source = str(line["source"])
+        if source not in self.texts:
+            self.texts[source] = _texts(self.tables, source)
+        text = self.texts[source].get((str(line["sheet"]), str(line["cell"])), "")
+        return [line["source"], line["sheet"], line["cell"], text, _part(one)]
+
     def sum(self, ids: Sequence[str], parts: Sequence[float], sharing: str = "") -> Trace:
         """The trace of the sum of these lines, each bringing its part."""
-        lines = [(one, self.rows.loc[one], part) for one, part in zip(ids, parts, strict=True)]
+        lines = [(one, self.line(one), part) for one, part in zip(ids, parts, strict=True)]
         cells, special = [], []
         filled: list[tuple[str, str]] = []
         blank: list[tuple[str, str]] = []
         for one, row, part in lines:
             whole = row["amount_eur"]
-            cell = _cell(self.tables, row, one)
+            cell = self.cell(row, one)
             node = self._special(cell, whole, one)
             if pd.notna(whole) and abs(whole - part) > 0.0005:
                 node = _part_of(node or _one_cell(cell, whole), part, sharing, self._shared(row, part))
@@ -225,8 +244,9 @@ class _Reading:
 
     def count(self, ids: Sequence[str]) -> Trace:
         """The trace of the number of amounts written among these lines."""
-        filled = [one for one in ids if pd.notna(self.rows.at[one, "amount_eur"])]
-        return count_of([_cell(self.tables, self.rows.loc[one], one) for one in filled], "montant")
+        lines = [(one, self.line(one)) for one in ids]
+        filled = [self.cell(line, one) for one, line in lines if pd.notna(line["amount_eur"])]
+        return count_of(filled, "montant")
 
 
 def _row_trace(row: Mapping[Any, Any], read: _Reading, sharing: str) -> Trace:
@@ -297,15 +317,22 @@ def covered_by(total_id: str, tables: Tables) -> list[str]:
 
 
 def _cell(tables: Tables, row: Any, identifier: str) -> list[Any]:
-    part = int(identifier.split("#")[1]) if re.search(r"#\d+$", identifier) else 0
-    return [row["source"], row["sheet"], row["cell"], written(tables, row), part]
+    return [row["source"], row["sheet"], row["cell"], written(tables, row), _part(identifier)]
+
+
+def _part(identifier: str) -> int:
+    """Which amount of its cell a line is: 0 for the only one."""
+    return int(identifier.split("#")[1]) if re.search(r"#\d+$", identifier) else 0
 
 
 def written(tables: Tables, row: Any) -> str:
     """The text of the cell that `row` (source, sheet, cell) was read from, as written."""
-    path = tables.data / str(row["source"])
-    changed = path.stat().st_mtime_ns if path.is_file() else 0
-    return _written(path, changed).get((str(row["sheet"]), str(row["cell"])), "")
+    return _texts(tables, str(row["source"])).get((str(row["sheet"]), str(row["cell"])), "")
+
+
+def _texts(tables: Tables, source: str) -> dict[tuple[str, str], str]:
+    path = tables.data / source
+    return _written(path, path.stat().st_mtime_ns if path.is_file() else 0)
 
 
 @lru_cache(maxsize=32)
