@@ -80,7 +80,8 @@ def decoded(content: bytes, name: str, encoding: str = "") -> tuple[str, str, li
     mark = next(((mark, known) for mark, known in _MARKS if content.startswith(mark)), None)
     if encoding:
         try:
-            return content.decode(encoding).removeprefix("\ufeff"), encoding, []
+            bare = content.removeprefix(codecs.BOM_UTF8) if mark and mark[1] == "utf-8-sig" else content
+            return bare.decode(encoding).removeprefix("\ufeff"), encoding, []
         except (UnicodeDecodeError, LookupError) as error:
             raise DataError(
                 f"Le fichier n'est pas écrit dans l'encodage déclaré : {name}.",

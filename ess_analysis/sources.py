@@ -133,6 +133,7 @@ class SourceSheet:
     toml: Path | None = None
     scdl: Mapping[str, str] = field(default_factory=dict)  # field of the standard → value true of every row
     scdl_columns: Mapping[str, str] = field(default_factory=dict)  # header → field of the standard
+    standard: str = ""  # « SCDL 2.1 », « 360Giving », where the headers follow one
     sealed: bool = True  # whether the sheet says which bytes it was written for
 
     def kept_name(self, column: str, written: str) -> str:
@@ -143,7 +144,7 @@ class SourceSheet:
 _TOP_KEYS = {"file", "names", "table", "scdl"}
 _FILE_KEYS = {
     "path", "sha256", "title", "producer", "date", "licence", "reliability", "currency", "encoding",
-    "delimiter", "decimal", "note",
+    "delimiter", "decimal", "note", "standard",
 }  # fmt: skip
 _FILE_REQUIRED = ("path", "sha256", "title", "producer", "date", "licence", "reliability")
 _TABLE_KEYS = {

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from ess_analysis.open_data.reading import command, read
+from ess_analysis.open_data.reading import command, read, summary
 
-__all__ = ["command", "read"]
+__all__ = ["command", "read", "summary"]

@@ -67,7 +67,7 @@ def _unrecognised(path: Path, grids: list[Grid], sheet: str | None, why: str) ->
     )
     about = SourceSheet(path, "", path.stem, "", "", "", "", encoding=grid.encoding, delimiter=grid.delimiter,
                         tables=(table,))  # fmt: skip
-    return Understood(about, grid, "", missing=(why, "la colonne des montants"))
+    return Understood(about, grid, missing=(why, "la colonne des montants"))
 
 
 def _written(path: Path, understood: Understood) -> str:

@@ -29,13 +29,9 @@ def read(path: str | Path, *, sheet: str | None = None, source: str | Path | Non
     `Tables.sources[0]`, what is doubtful in `findings`. Amounts are in the currency of the source sheet.
     Raises DataError, with what is missing, on a file that cannot be read with certainty.
     """
-    return _read(Path(path), sheet, Path(source) if source else None)[0]
-
-
-def _read(path: Path, sheet: str | None, source: Path | None) -> tuple[Tables, Understood | None]:
-    _existing(path)
+    path = _existing(Path(path))
     if source:
-        return _read_with(path, read_source_sheet(source), sheet), None
+        return _read_with(path, read_source_sheet(Path(source)), sheet)
     understood = understand(path, read_grids(path), sheet)
     if understood.missing:
         raise DataError(
@@ -48,7 +44,7 @@ def _read(path: Path, sheet: str | None, source: Path | None) -> tuple[Tables, U
     )
     return replace(
         tables, sources=(understood.sheet,), findings=_findings(tables, understood), data=path.parent
-    ), understood
+    )
 
 
 def _existing(path: Path) -> Path:
@@ -105,14 +101,14 @@ def command(options: argparse.Namespace) -> int:
             target = write_draft(_existing(path), options.sheet)
             print(f"Fiche source à compléter : {target}", file=sys.stderr)
         try:
-            tables, understood = _read(path, options.sheet, options.source)
+            tables = read(path, sheet=options.sheet, source=options.source)
         except DataError as error:
             print(error, file=sys.stderr)
             code = REFUSED
             continue
         if (tables.findings["severity"] == "blocking").any():
             code = max(code, BLOCKED)
-        summaries.append(summary(path, tables, understood))
+        summaries.append(summary(path, tables))
         frames.append(tables.funding)
         if not options.summary:
             _say(tables)
@@ -132,7 +128,7 @@ def _say(tables: Tables) -> None:
         print(f"{schema.SEVERITY_LABELS[row.severity]} · {row.message}", file=sys.stderr)
 
 
-def summary(path: Path, tables: Tables, understood: Understood | None) -> dict[str, Any]:
+def summary(path: Path, tables: Tables) -> dict[str, Any]:
     """What was read of one file, amounts in `currency`.
 
     `rows` and `amount_eur` are those of the amount that the file publishes, as it publishes it (the lines that
@@ -151,7 +147,7 @@ def summary(path: Path, tables: Tables, understood: Understood | None) -> dict[s
         "by_kind": _by(funding, "kind"),
         "by_stage": _by(main, "stage"),
         "by_year": _by(main, "year"),
-        "standard": understood.standard if understood else "",
+        "standard": source.standard,
         "encoding": source.encoding,
         "delimiter": source.delimiter,
         "sheet": source.tables[0].sheet,

@@ -38,11 +38,10 @@ _ONE_EACH = ("recipient", "funder", "title", "programme", "year", "date", "axis"
 
 @dataclass(frozen=True)
 class Understood:
-    """How a file is read: its source sheet, the grid of its table, the standard it follows, what is told."""
+    """How a file is read: its source sheet, the grid of its table, what is told."""
 
     sheet: SourceSheet
     grid: Grid
-    standard: str
     notes: tuple[Note, ...] = ()
     missing: tuple[str, ...] = ()  # what only a person can say; nothing is read while there is any
 
@@ -160,6 +159,13 @@ def _blank(value: object) -> bool:
     return value is None or value != value or str(value).strip() == ""
 
 
+def _filled(values: pd.Series) -> pd.Series:
+    """Whether each cell holds something."""
+    if values.dtype == "str":
+        return values.str.strip().ne("") & values.notna()
+    return ~values.map(_blank).astype("bool")
+
+
 def _spans(grid: Grid, row: int) -> bool:
     """Whether a cell of the row is merged over several columns: the upper level of a header."""
     return any(r1 <= row <= r2 and c2 > c1 for r1, c1, r2, c2 in grid.merged)
@@ -216,7 +222,7 @@ class _Reading:
         self.section_rows = ""
         body = table.body
         self.body = body.set_axis(pd.RangeIndex(table.header[1], table.header[1] + len(body)), axis=0)
-        self.filled = pd.DataFrame({at: ~self.body[at].map(_blank) for at in self.body})
+        self.filled = pd.DataFrame({at: _filled(self.body[at]) for at in self.body})
         self.standard = _standard(table)
         self.decimal, self.currency = "", "EUR"
 
@@ -264,11 +270,11 @@ class _Reading:
             decimal=self.decimal,
             tables=(read,),
             scdl_columns=fields,
+            standard=scdl.version(fields) if self.standard == SCDL else self.standard,
         )
         if self.standard == SCDL:
-            self.standard = scdl.version(fields)
             self._tell_scdl(fields, amounts)
-        return Understood(sheet, grid, self.standard, tuple(self.notes), tuple(self.missing))
+        return Understood(sheet, grid, tuple(self.notes), tuple(self.missing))
 
     def _tell_scdl(self, fields: Mapping[str, str], amounts: list[ColumnRead]) -> None:
         """How the rows depart from the standard, and the grants that several recipients share."""
@@ -547,14 +553,14 @@ class _Reading:
             if beside is None:
                 continue
             texts = self._values(beside).astype("str").str.strip()
-            cents = texts.str.fullmatch(r"\d{1,2}")
+            cents = texts.str.fullmatch(r"\d{1,3}(?:\.\d+)?\s*(?:€|euros?|EUR)?").fillna(False).astype("bool")
             known = beside.startswith("colonne ") or self.table.meanings[beside].role in {
                 "kind",
                 "title",
                 "recipient",
                 "funder",
             }
-            if cents.any() and (known or not cents.all()) and len(texts[cents]):
+            if cents.any() and (known or not cents.all()):
                 row = texts.index[cents][0]
                 self.missing.append(
                     f"la ligne {row + 1} : « {texts[row]} » à droite du montant, des centimes décalés ?"
