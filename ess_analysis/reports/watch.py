@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import base64
 import hashlib
+import html
 import re
 import threading
 import time
@@ -127,10 +128,12 @@ def with_script(page: str) -> str:
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
     def opened(policy: re.Match[str]) -> str:
-        rules = dict(rule.strip().partition(" ")[::2] for rule in policy[2].split(";") if rule.strip())
+        told = html.unescape(policy[2])
+        rules = dict(rule.strip().partition(" ")[::2] for rule in told.split(";") if rule.strip())
         for name, value in (("script-src", f"'sha256-{digest}'"), ("connect-src", "'self'")):
             rules[name] = f"{rules.get(name, '')} {value}".replace("'none'", "").strip()
-        return f"{policy[1]}{'; '.join(f'{name} {value}' for name, value in rules.items())}{policy[3]}"
+        again = "; ".join(f"{name} {value}" for name, value in rules.items())
+        return f"{policy[1]}{html.escape(again)}{policy[3]}"
 
     meta = r'(<meta http-equiv="Content-Security-Policy" content=")([^"]*)(")'
     page = re.sub(meta, opened, page, count=1, flags=re.IGNORECASE)
