@@ -152,9 +152,15 @@ class Figure(Shown):
         }
 
     def html(self) -> str:
-        source = f"<p>{escape(self.source)}</p>" if self.source else ""
-        title = f"<figcaption>{escape(str(self.title))}</figcaption>"
-        return f'<figure style="max-width:44em">{title}{self.svg}{source}</figure>'
+        title = f"<figcaption><strong>{escape(str(self.title))}</strong></figcaption>"
+        told = "".join(
+            f"<p><em>{label}</em> {escape(str(text))}</p>"
+            for label, text in (("Lecture.", self.reading), ("Source.", self.source))
+            if str(text)
+        )
+        data = f"<details><summary>Données de la figure</summary>{self.data.html()}</details>"
+        paper = "max-width:44em;padding:.8em;background:#fff;color:#1d1d1d"  # readable on a dark theme too
+        return f'<figure style="{paper}">{title}{self.svg}{told}{data}</figure>'
 
 
 @dataclass(frozen=True)

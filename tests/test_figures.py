@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree
 
+import pandas as pd
 import pytest
 
 from ess_analysis import figures
@@ -138,3 +139,14 @@ def test_circles_follow_the_weight_by_their_area() -> None:
     svg = figures.map_svg([Point("a", 3, 50, 4), Point("b", 3.1, 50.1, 1)], alt="x")
     radii = {e[0].text: float(e.get("r")) for e in drawn(svg, "circle")}
     assert radii["a"] == 2 * radii["b"]
+
+
+def test_in_a_notebook_a_figure_has_its_message_its_source_and_its_data_on_white() -> None:
+    frame = pd.DataFrame({"name": ["A <b>", "B"], "amount_eur": [60.0, 40.0]})
+    figure = figures.ranked_bars(
+        frame, "name", title="Un <titre>", alt="x", source="S & Cie", reading="Comme si"
+    )
+    shown = figure._repr_mimebundle_()["text/html"]
+    assert "<strong>Un &lt;titre&gt;</strong>" in shown and "S &amp; Cie" in shown and "Comme si" in shown
+    assert "background:#fff" in shown and "<details>" in shown and "60\u00a0€" in shown
+    assert "<b>" not in shown
