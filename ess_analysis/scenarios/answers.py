@@ -32,8 +32,8 @@ from ess_analysis.scenarios.settings import Frozen, read_frozen, settings
 from ess_analysis.scenarios.sourced import cited
 from ess_analysis.traces import Trace, share_of
 
-DRAWN_FROM = "note de la Métropole (2011-2014) et hypothèses datées ; calculs ess_analysis."
-SOURCE = f"Source : {DRAWN_FROM}"
+DRAWN_FROM = "Note de la Métropole (2011-2014) et hypothèses datées ; calculs ess_analysis."
+SOURCE = f"Source : {DRAWN_FROM[0].lower()}{DRAWN_FROM[1:]}"
 LISTED = 6  # rows of a table that a reader scans before the text loses them
 
 
@@ -761,7 +761,7 @@ def how_it_is_computed(about: Exploration) -> Group:
     )  # fmt: skip
     return Group(
         (
-            _listing(f"{option} : {OPTION_LABELS[option]}." for option in OPTIONS),
+            _listing(f"{option}, {OPTION_LABELS[option]}." for option in OPTIONS),
             _table(lines, "Les équations, année par année",
                    note="« de l’an passé » : valeur de l’année précédente ; k : années écoulées depuis "
                        "2015."),

@@ -17,10 +17,10 @@ import numpy as np
 
 OPTIONS = ("S0", "S1", "S2", "S3")
 OPTION_LABELS = {
-    "S0": "Référence : l’appel à projets tel qu’en 2012-2013",
-    "S1": "Poursuite, amendée et renforcée",
-    "S2": "Réorientation vers l’appel permanent",
-    "S3": "Arrêt de l’appel à projets",
+    "S0": "référence que nous ajoutons : l’appel à projets tel qu’en 2012-2013",
+    "S1": "poursuite de l’appel à projets, amendé et renforcé",
+    "S2": "réorientation vers l’appel à projets permanent",
+    "S3": "arrêt de l’appel à projets",
 }
 OPTION_SHORT = {"S0": "référence", "S1": "poursuite", "S2": "réorientation", "S3": "arrêt"}
 YEARS = (2015, 2016, 2017, 2018, 2019, 2020)
