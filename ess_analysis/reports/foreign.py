@@ -78,11 +78,8 @@ def too_large(size: int) -> html.HtmlElement:
     )
 
 
-def clean(text: str, attachments: Mapping[str, Any] | None = None) -> list[html.HtmlElement]:
+def clean(text: str) -> list[html.HtmlElement]:
     """The top-level elements of untrusted HTML, sanitised, each where it may stand; text in paragraphs."""
-    for name, bundle in (attachments or {}).items():
-        kind, content = next(iter(bundle.items()))
-        text = text.replace(f"attachment:{name}", f"data:{kind};base64,{''.join(content)}")
     safe = nh3.clean(
         characters(text),
         tags=set(_PHRASING | _BLOCKS | _TABLE) - {"math"},
@@ -101,12 +98,13 @@ def clean(text: str, attachments: Mapping[str, Any] | None = None) -> list[html.
 
 
 def _kept_attribute(tag: str, attribute: str, value: str) -> str | None:
-    """Images from the page itself only, links to the web, to mail or to the page, sizes that are numbers."""
+    """Images of the page itself; links to the web, to mail, to the page or one beside it; sizes in numbers."""
     target = re.sub(r"[\x00-\x20]+", "", value)
     if (tag, attribute) == ("img", "src"):
         return target if _IMAGE.fullmatch(target) and len(target) <= LARGEST_IMAGE else None
     if (tag, attribute) == ("a", "href"):
-        return target if re.match(r"(https?://[\w\[]|mailto:\w|#.)", target, re.IGNORECASE) else None
+        known = re.match(r"(https?://[\w\[]|mailto:\w|#.|[\w-]+\.html$)", target, re.IGNORECASE)
+        return target if known else None
     if attribute in {"width", "height", "colspan", "rowspan", "start"}:
         return value if re.fullmatch(r"[0-9]{1,5}", value) else None
     if attribute == "class":

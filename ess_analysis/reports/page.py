@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from jinja2 import Environment, FileSystemLoader
 from lxml import html
@@ -53,7 +54,10 @@ def html_page(notebook: Any, *, name: str = "", provenance: Mapping[str, str] | 
 
 def _markdown(made: Page, source: str, attachments: Mapping[str, Any]) -> Iterator[html.HtmlElement]:
     text = re.sub(r"(?s)<!--.*?-->", "", characters(source))
-    for element in foreign.clean(foreign.rendered_markdown()(text), attachments):
+    for name, bundle in attachments.items():
+        kind, content = next(iter(bundle.items()))
+        text = text.replace(f"attachment:{name}", f"data:{kind};base64,{_joined(content)}")
+    for element in foreign.clean(foreign.rendered_markdown()(text)):
         foreign.fill_formulas(element)
         if element.tag in foreign.HEADINGS:
             yield from _heading(made, element)
@@ -249,7 +253,7 @@ def _links_within(made: Page) -> None:
             target = link.get("href")[1:]
             if link.get("data-n") or target in anchors:
                 continue
-            if (near := french.slug(target)[:50]) in anchors:
+            if (near := french.slug(unquote(target))[:50]) in anchors:
                 link.set("href", f"#{near}")
             else:
                 link.drop_tag()
