@@ -208,7 +208,7 @@ def test_a_slider_moves_everything_and_is_marked_as_modified(page: Any, inputs: 
     assert page.inner_text("#out-tau") == "40\u00a0%"
     assert "lesquelles arrêter" in page.inner_text("#loss")
     assert "Et si «\u202fPart du transfert à Lille conservée\u202f»" in page.inner_text("#switchname")
-    assert page.inner_text("#switchline").startswith("Part du transfert à Lille conservée\u00a0: ")
+    assert page.inner_text("#switchline").startswith("Part du transfert à Lille conservée\u00a0: au-dess")
     assert page.is_visible("#split")
     page.click("#reset-tau")
     settled(page)
@@ -218,6 +218,9 @@ def test_a_slider_moves_everything_and_is_marked_as_modified(page: Any, inputs: 
 
 @pytest.mark.browser
 def test_the_keyboard_alone_moves_a_slider(page: Any) -> None:
+    page.evaluate("() => { moved = 'NT'; show(); }")
+    settled(page)
+    assert page.inner_text("#switchline").startswith("Aucune valeur de «\u202fTerritoires à diagnostiquer")
     page.focus("#in-V2")
     page.keyboard.press("ArrowRight")
     settled(page)
@@ -241,6 +244,7 @@ def test_the_state_is_in_the_link_and_comes_back(page: Any, path: Path) -> None:
     page.goto(link)
     settled(page)
     assert page.inner_text("#out-tau") == "40\u00a0%" and page.inner_text("#out-V2") == "1,15"
+    assert page.inner_text("#switchline").startswith("Visibilité en S2\u00a0: au-dess")
     assert page.inner_text("#linknote") == ""
 
 
@@ -253,8 +257,8 @@ def test_a_contents_link_does_not_lose_the_state(page: Any) -> None:
 
 
 MANGLED = {
-    "tau=7": ("ramené à 100\u00a0%", "100\u00a0%"),
-    "tau=-3": ("ramené à 0\u00a0%", "0\u00a0%"),
+    "tau=7": ("ramenées à la borne\u00a0: Part du transfert à Lille conservée (100\u00a0%)", "100\u00a0%"),
+    "tau=-3": ("ramenées à la borne\u00a0: Part du transfert à Lille conservée (0\u00a0%)", "0\u00a0%"),
     "tau=abc": ("illisibles, ignorés", "100\u00a0%"),
     "tau=": ("illisibles, ignorés", "100\u00a0%"),
     "tau=1e999": ("illisibles, ignorés", "100\u00a0%"),

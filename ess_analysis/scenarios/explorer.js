@@ -221,7 +221,7 @@ function showRanges() {
 function showSwitches() {
   write("switchname", typographic(`Et si « ${BY_ID[moved].label} » changeait ?`));
   const list = $("switches"), texts = told(moved, switches(state, moved), state[moved]).map(typographic);
-  write("switchline", typographic(`${BY_ID[moved].label} : ${texts[0][0].toLowerCase()}${texts[0].slice(1)}`));
+  write("switchline", typographic(texts[0].includes("«\u202f" + BY_ID[moved].label) ? texts[0] : `${BY_ID[moved].label} : ${texts[0][0].toLowerCase()}${texts[0].slice(1)}`));
   if ([...list.children].map((li) => li.textContent).join("|") === texts.join("|")) return;
   list.replaceChildren(...texts.map((text) => Object.assign(document.createElement("li"), {textContent: text})));
 }
@@ -255,11 +255,11 @@ function readState() {
     if (criterion) { weights[criterion] = Math.round(Math.min(5, Math.max(0, value))); continue; }
     if (known.choices.length && !known.choices.some(([, choice]) => choice === value)) { ignored.push(part.slice(0, 40)); continue; }
     state[name] = Math.min(known.high, Math.max(known.low, value));
-    if (state[name] !== value) clamped.push(`${known.label} ramené à ${said(known, state[name])}`);
+    if (state[name] !== value) clamped.push(`${known.label} (${said(known, state[name])})`);
     moved = name;
   }
   const notes = [];
-  if (clamped.length) notes.push(`Le lien demandait des valeurs hors bornes : ${listing(clamped)}.`);
+  if (clamped.length) notes.push(`Le lien demandait des valeurs hors bornes, ramenées à la borne : ${listing(clamped)}.`);
   if (ignored.length) notes.push(`Le lien contenait des réglages illisibles, ignorés : ${listing(ignored.map((part) => `« ${part} »`))}.`);
   write("linknote", typographic(notes.join(" ")));
   return true;
