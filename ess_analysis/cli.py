@@ -133,7 +133,13 @@ def _build(options: argparse.Namespace) -> int:
     except processed.BlockedError as error:
         print(error, file=sys.stderr)
         return BLOCKED
-    print(*written, sep="\n")
+    if options.format == "table":
+        print(*written, sep="\n")
+    else:
+        import pandas as pd
+
+        files = [(str(path), path.stat().st_size) for path in written]
+        _show(pd.DataFrame(files, columns=["file", "bytes"]), options)
     return FINE
 
 
@@ -296,6 +302,7 @@ def parser() -> argparse.ArgumentParser:
     sub = command("build", _build, "Écrit les tables et le classeur de synthèse dans data/processed.")
     takes_data(sub)
     sub.add_argument("--out", metavar="DIR", type=Path, default=Path("data/processed"), help="où écrire")
+    takes_format(sub)
 
     sub = command("report", _report, "Rend les rapports dont quelque chose a changé.")
     sub.add_argument("names", nargs="*", metavar="NOM", help="rapports à rendre (tous)")

@@ -83,6 +83,24 @@ def test_the_plan_of_2013_is_the_one_that_another_reader_found(note: Tables) -> 
         assert amount == float(rows[name]["lille_metropole" if "Métropole" in funder else "ville_de_lille"])
 
 
+@pytest.mark.samples
+def test_who_carries_out_each_axis_is_what_another_reader_found(note: Tables) -> None:
+    path = ROOT.parent / "shared" / "note" / "expected_axis_by_funder_2013.csv"
+    if not path.is_file():
+        pytest.skip("the note's expected figures are not beside the project")
+    rows = {row["axis"]: row for row in csv.DictReader(path.open(encoding="utf-8"))}
+    axes = note.records.set_index("record_id")["axis"]
+    lines = note.delivery.assign(axis=note.delivery["record_id"].map(axes))
+    found = lines.groupby(["axis", "operator"])["amount_eur"].sum()
+    columns = {"Ville de Lille": "done_by_ville_de_lille", "Opérateur externe": "done_by_external_operator"}
+    for (axis, operator), amount in found.items():
+        assert amount == float(rows[axis][columns[operator]])
+    totals = note.records.dropna(subset=["row_total_eur"]).groupby("axis")["row_total_eur"].sum()
+    assert (
+        totals.to_dict() == {axis: float(rows[axis]["total"]) for axis in totals.index} and len(totals) == 4
+    )
+
+
 def test_a_gap_stays_a_row_of_its_own_when_only_the_funder_is_asked(note: Tables) -> None:
     found = amounts(breakdown(note, "funder", stage="planned"), "funder")
     assert found == {

@@ -188,3 +188,15 @@ def test_lille_receives_85_05_per_cent_of_what_was_awarded(capsys: pytest.Captur
     first = json.loads(capsys.readouterr().out)[0]
     assert (first["recipient"], first["amount_eur"]) == ("Ville de Lille", 146000)
     assert round(first["share"], 4) == 0.8505
+
+
+@pytest.mark.parametrize("how", ["table", "csv", "json"])
+def test_the_build_says_what_it_wrote(how: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["build", "--out", str(tmp_path / "out"), "--format", how]) == cli.FINE
+    said = capsys.readouterr().out
+    written = {path for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    assert len(written) > 5 and all(str(path) in said for path in written)
+    if how == "json":
+        assert {record["file"]: record["bytes"] for record in json.loads(said)} == {
+            str(path): path.stat().st_size for path in written
+        }
