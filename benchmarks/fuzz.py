@@ -4,10 +4,12 @@
 
 Each case spoils one file (.xlsx, .ods, .csv, .json): bytes changed anywhere, parts of the archive rewritten,
 hostile values in cells, whole hostile constructions (archives that swell, entities that multiply, cells a
-million rows away). The file is then loaded and checked in a process that may use 1 GiB more than it had and
-10 seconds. What was read is compared, cell by cell, with a reading that shares no code with the library.
+million rows away). The file is then loaded with its source sheet (`load`) or read without any (`read`), and
+checked, in a process that may use 1 GiB more than it had and 10 seconds. What was read is compared, cell by
+cell, with a reading that shares no code with the library.
 
-Outcomes: read · refused (DataError) · traceback · hang · memory · wrong sum. Only the first two are right.
+Outcomes: read · refused (DataError, or a blocking finding) · traceback · hang · memory · wrong sum. Only the
+first two are right.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from hashlib import sha256
+from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
 from random import Random
@@ -457,8 +460,9 @@ def _repeated_ods(row: str, cell: str) -> bytes:
 
 
 def spoilt(number: int, seed: int, made: list[Base]) -> tuple[str, str, bytes, str]:
-    """Case `number`: how it was made, its file name, its content, its source sheet."""
+    """Case `number`: how it was made, its file name, its content, its source sheet ("" for one in three)."""
     draw = Random(f"{seed}/{number}")
+    alone = number % 3 == 2  # read as a file found anywhere, without a source sheet
     base = draw.choice(made)
     ways: list[tuple[str, Callable[[], bytes]]] = [("octets", lambda: _bytes_spoilt(base.content, draw))]
     if base.name.endswith((".xlsx", ".ods")):
@@ -466,7 +470,7 @@ def spoilt(number: int, seed: int, made: list[Base]) -> tuple[str, str, bytes, s
     if base.name != NOTE.name:
         ways += [("valeurs", lambda: _values_spoilt(base, draw))] * 2
     way, make = draw.choice(ways)
-    return way, base.name, make(), base.sheet
+    return f"{way}, sans fiche" if alone else way, base.name, make(), "" if alone else base.sheet
 
 
 # --- Reading apart -------------------------------------------------------------------------------
@@ -499,6 +503,8 @@ def amount_apart(value: object) -> Decimal | None:
     if isinstance(value, (int, float)):
         return Decimal(str(value))
     text = re.sub(r"[ \u00a0\u202f\u2009]", "", str(value))
+    if re.fullmatch(r"[-−]?\d{1,3}[.,]\d{3}€?", text):
+        return None  # « 5.000 »: five, or five thousand
     plain = re.fullmatch(r"[-−]?\d+(?:[.,]\d+)?(?:€)?", text)
     try:
         return Decimal(text.rstrip("€").replace(",", ".").replace("−", "-")) if plain else None
@@ -515,7 +521,8 @@ def differences(tables: Any, name: str, content: bytes) -> list[str]:
     if cells is None:
         return []
     said = []
-    for row in funding[funding["amount_eur"].notna()].itertuples():
+    known = {sheet for sheet, _ in cells}
+    for row in funding[funding["amount_eur"].notna() & funding["sheet"].isin(known)].itertuples():
         value = cells.get((row.sheet, row.cell))
         expected = amount_apart(value)
         if value is None or (
@@ -526,25 +533,35 @@ def differences(tables: Any, name: str, content: bytes) -> list[str]:
 
 
 def _differences_in_text(funding: Any, name: str, content: bytes) -> list[str]:
-    """For a text file: the sum of plain amounts, when every amount of the file is plain and alone."""
+    """For a text file: the sum of plain amounts, when every amount of the file is plain and alone.
+
+    A row that says « total » may be counted or left out, as its place tells.
+    """
     try:
         if name.endswith(".json"):
-            written = [row.get("Montant") for row in json.loads(content)]
+            rows = [(row.get("Montant"), list(row.values())) for row in json.loads(content)]
         else:
             text = content.decode("utf-8-sig")
-            rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=";", strict=True))
-            at = rows[0].index("Montant")
-            if any(len(row) != len(rows[0]) for row in rows):
+            lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=";", strict=True))
+            at = lines[0].index("Montant")
+            if any(len(line) != len(lines[0]) for line in lines):
                 return []
-            written = [row[at] for row in rows[1:]]
+            rows = [(line[at], line) for line in lines[1:]]
     except Exception:
         return []
-    amounts = [amount_apart(value) for value in written if value not in (None, "")]
-    if any(amount is None for amount in amounts):
-        return []
-    expected = sum((amount for amount in amounts if amount is not None), Decimal(0))
+    sums = {Decimal(0)}  # what the file may be said to make, each row of total counted or not
+    for value, cells in rows:
+        if value in (None, ""):
+            continue
+        amount = amount_apart(value)
+        if amount is None:
+            return []
+        either = "total" in {str(cell).strip().lower() for cell in cells}
+        sums = {total + amount for total in sums} | (sums if either else set())
     read = Decimal(str(round(float(funding["amount_eur"].sum()), 2)))
-    return [] if abs(expected - read) <= Decimal("0.005") else [f"somme lue {read}, écrite {expected}"]
+    if any(abs(total - read) <= Decimal("0.005") for total in sums):
+        return []
+    return [f"somme lue {read}, écrite {max(sums)}"]
 
 
 # --- One case, many cases ------------------------------------------------------------------------
@@ -555,21 +572,26 @@ class Hang(BaseException):
 
 
 def outcome(name: str, content: bytes, sheet: str, folder: Path) -> tuple[str, str]:
-    """What became of one file: its outcome and, if it is wrong, why."""
+    """What became of one file, with its source sheet or without (""): its outcome, and why if it is wrong."""
     from ess_analysis.checks import check
     from ess_analysis.errors import DataError
     from ess_analysis.load import load
+    from ess_analysis.open_data import read
 
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / name).write_bytes(content)
-    digest = sha256(content).hexdigest()
-    (folder / f"{name}.toml").write_text(sheet.format(digest=digest), encoding="utf-8")
+    if sheet:
+        digest = sha256(content).hexdigest()
+        (folder / f"{name}.toml").write_text(sheet.format(digest=digest), encoding="utf-8")
+    signal.signal(signal.SIGPROF, _too_long)  # seconds of this process: a busy machine is no hang
     signal.signal(signal.SIGALRM, _too_long)
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
+    signal.setitimer(signal.ITIMER_REAL, 6 * SECONDS)
     try:
-        tables = load(folder)
-        check(tables)
+        tables = load(folder) if sheet else read(folder / name)
+        if (check(tables)["severity"] == "blocking").any():
+            return "refused", ""  # nothing can be built from it, and it says why
     except DataError as refused:
         lines = str(refused).splitlines()
         good = len(lines) >= 3 and "Vu :" in str(refused) and "À faire :" in str(refused)
@@ -581,6 +603,7 @@ def outcome(name: str, content: bytes, sheet: str, folder: Path) -> tuple[str, s
     except BaseException:
         return "traceback", traceback.format_exc(limit=-4)
     finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
     wrong = differences(tables, name, content)
     return ("wrong sum", " ; ".join(wrong[:3])) if wrong else ("read", "")
@@ -594,7 +617,8 @@ def limited() -> None:
     """The process may use 1 GiB more than it has now."""
     warnings.simplefilter("ignore")
     import ess_analysis.checks
-    import ess_analysis.load  # noqa: F401
+    import ess_analysis.load
+    import ess_analysis.open_data  # noqa: F401
 
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     most = pages * resource.getpagesize() + MEMORY
@@ -609,14 +633,18 @@ def run(cases: int, seed: int, jobs: int) -> Iterator[tuple[str, str, str, str]]
         yield from pool.imap_unordered(_one, [(number, seed) for number in range(cases)], chunksize=50)
 
 
-def construction(name: str) -> tuple[str, str, int]:
-    """Outcome of one hostile construction, why, and the memory it took (MiB above what the process had)."""
+def construction(name: str, alone: bool = False) -> tuple[str, str, int]:
+    """Outcome of one hostile construction, why, and the memory it took (MiB above what the process had).
+
+    `alone`: without a source sheet.
+    """
     file, make = CONSTRUCTIONS[name]
     content = make()
     sheet = "" if file.endswith((".csv", ".json")) else 'sheet = "Aides"'
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with tempfile.TemporaryDirectory() as folder:
-        result, why = outcome(file, content, _sheet(file, sheet), Path(folder) / "raw")
+        described = "" if alone else _sheet(file, sheet)
+        result, why = outcome(file, content, described, Path(folder) / "raw")
     return result, why, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024
 
 
@@ -655,20 +683,23 @@ def main(arguments: list[str] | None = None) -> int:
         if why and shown[why[-120:]] < 1 and len(shown) < options.show * 4:
             shown[why[-120:]] += 1
             print(f"{result} · {name} · {way} · {why}")
-    for name in CONSTRUCTIONS:
+    for name, alone in product(CONSTRUCTIONS, (False, True)):
         with get_context("spawn").Pool(1, initializer=limited) as pool:
-            result, why, took = pool.apply(construction, (name,))
-        counts["constructions", "entières", result] += 1
-        print(f"{result:10}{took:5} Mio  {name}" + (f" · {why}" if result not in ("read", "refused") else ""))
-    options.cases += len(CONSTRUCTIONS)
+            result, why, took = pool.apply(construction, (name, alone))
+        counts["constructions", "sans fiche" if alone else "entières", result] += 1
+        where = f"{name}{', sans fiche' if alone else ''}"
+        print(
+            f"{result:10}{took:5} Mio  {where}" + (f" · {why}" if result not in ("read", "refused") else "")
+        )
+    options.cases += 2 * len(CONSTRUCTIONS)
     outcomes = ["read", "refused", "traceback", "hang", "memory", "wrong sum"]
-    print(f"{'fichier':26}{'façon':10}" + "".join(f"{one:>11}" for one in outcomes))
+    print(f"{'fichier':26}{'façon':20}" + "".join(f"{one:>11}" for one in outcomes))
     for name, way in sorted({key[:2] for key in counts}):
-        print(f"{name:26}{way:10}" + "".join(f"{counts[name, way, one]:11}" for one in outcomes))
+        print(f"{name:26}{way:20}" + "".join(f"{counts[name, way, one]:11}" for one in outcomes))
     whole = Counter()
     for (_, _, result), count in counts.items():
         whole[result] += count
-    print(f"{'TOTAL':36}" + "".join(f"{whole[one]:11}" for one in outcomes))
+    print(f"{'TOTAL':46}" + "".join(f"{whole[one]:11}" for one in outcomes))
     return 0 if whole["read"] + whole["refused"] == options.cases else 1
 
 

@@ -390,7 +390,7 @@ def _sheet_of(table: TableRead, grids: dict[str, Grid], sheet: SourceSheet) -> G
     if table.sheet not in grids:
         raise DataError(
             f"Feuille absente : « {table.sheet} » dans {sheet.path}.",
-            seen=list(grids),
+            seen=list(grids) or ["aucune feuille lisible"],
             todo=f"corrigez sheet dans {sheet.toml}, ou remettez la feuille.",
         )
     return grids[table.sheet]

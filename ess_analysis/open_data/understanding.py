@@ -202,7 +202,7 @@ def _same(one: _Table, other: _Table) -> bool:
     left, right = (
         table.body[list(table.columns.values())]
         .astype("str")
-        .apply(lambda row: "\x1f".join(row), axis="columns")
+        .apply(lambda row: "\x1f".join(map(str, row)), axis="columns")
         for table in (one, other)
     )
     return sorted(left) == sorted(right)
