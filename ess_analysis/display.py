@@ -94,15 +94,21 @@ class Column:
 
 @dataclass(frozen=True)
 class DisplayTable(Shown):
-    """A table as it is shown: the first cell of a row is its header; `total` is a last row, or nothing."""
+    """A table as it is shown: the first cell of a row is its header; `total` is a last row, or nothing.
+
+    `folded` are rows too many for a page: they are in its CSV file, in place of the row `folded_at`.
+    """
 
     caption: Text
     columns: tuple[Column, ...]
     rows: tuple[tuple[Text, ...], ...]
     total: tuple[Text, ...] = ()
     note: str = ""
+    folded: tuple[tuple[str, ...], ...] = ()
+    folded_at: int = 0
 
     def json(self) -> dict[str, Any]:
+        told = {"folded": [list(row) for row in self.folded], "folded_at": self.folded_at}
         return {
             "kind": "table",
             "caption": rich(self.caption),
@@ -110,6 +116,7 @@ class DisplayTable(Shown):
             "rows": [[rich(cell) for cell in row] for row in self.rows],
             "total": [rich(cell) for cell in self.total],
             "note": self.note,
+            **(told if self.folded else {}),
         }
 
     def html(self) -> str:

@@ -28,6 +28,7 @@ MISSING, REST = "missing", "rest"  # two series that are never one of the colour
 PHONE = 288  # pixels left for a figure on a 320-pixel screen: texts are cut for it
 NAMED = 24  # places named on a map
 LONG = 40  # rows of a data table past which it holds amounts only
+LISTED = 400  # rows of a data table; past them, the others are one row, and stay listed in its CSV file
 FOLD = 12  # bars drawn; the others are one bar, and stay listed in the data table
 
 _ROUND = [  # where a name is tried: to the right, to the left, above, below, then slanting, then further away
@@ -177,8 +178,34 @@ def ranked_bars(
     legend: dict[int | str, str] = {MISSING: meaning} if second and drawn[second].any() else {}
     if len(ordered) > LONG:  # each share would carry the trace of the whole: amounts say it all
         ordered = ordered.drop(columns=["share", "share_trace"], errors="ignore")
-    data = display_table(ordered, title, labels=labels)
+    data = _listed(ordered, name, title, labels)
     return _figure(title, alt, data, Drawn(tuple(bars), legend=legend), around)
+
+
+def _listed(
+    frame: pd.DataFrame, name: str, title: Text, labels: Mapping[str, str] | None = None
+) -> DisplayTable:
+    """The data of a figure, the greatest first: rows past LISTED are one row, what has no name after it."""
+    nameless_rows = frame[name].map(nameless)
+    named = frame[~nameless_rows]
+    if len(named) <= LISTED:
+        return display_table(frame, title, labels=labels)
+    rest = named.iloc[LISTED:]
+    others: dict[Any, Any] = dict.fromkeys(frame)
+    others[name] = f"{french.number(len(rest))}{_OTHERS} (liste dans le fichier CSV)"
+    for amount, trace in (("amount_eur", "trace"), *_SECOND_AMOUNTS):
+        if amount in frame:
+            others[trace] = total_trace(rest[trace].dropna())
+            others[amount] = others[trace]["value"]
+    parts = [named.iloc[:LISTED], pd.DataFrame([others]).astype(object), frame[nameless_rows]]
+    shown = pd.concat([part.astype(object) for part in parts if len(part)], ignore_index=True)
+    shown = shown.astype({column: frame[column].dtype for column in frame if frame[column].dtype != "Int64"})
+    rows = display_table(rest, title, labels=labels).rows
+    listed = tuple(tuple(str(cell) for cell in row) for row in rows)
+    return replace(display_table(shown, title, labels=labels), folded=listed, folded_at=LISTED)
+
+
+_SECOND_AMOUNTS = (("undated_eur", "undated_eur_trace"), ("gap_eur", "gap_eur_trace"))
 
 
 def envelope_bars(frame: pd.DataFrame, *, title: Text, alt: str, **around: Any) -> Figure:
@@ -302,9 +329,9 @@ def _crossed_table(
     frame: pd.DataFrame, whole: pd.DataFrame, rows: str, series: str, title: Text, added: bool
 ) -> DisplayTable:
     """The data of stacked bars: one column a series and a total; past six series, one row a pair."""
-    if len(whole.columns) > 6:
+    if len(whole.columns) > 6 or len(whole) > LISTED:
         ordered = frame.sort_values([rows, "amount_eur"], ascending=[True, False])
-        return display_table(ordered, title)
+        return _listed(ordered, rows, title)
     traces = {(row[rows], row[series]): row.get("trace") for row in frame.to_dict(orient="records")}
     body, totals = [], []
     for name in whole.index:

@@ -16,7 +16,8 @@ from __future__ import annotations
 import math
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -65,8 +66,11 @@ def total_trace(traces: Iterable[Trace | None]) -> Trace:
     parts = [trace for trace in traces if trace]
     if len(parts) == 1:
         return parts[0]
-    value = round(sum(part["value"] for part in parts), 2)
-    return {"op": "sum", "unit": "EUR", "value": value, "words": f"somme de {_n(parts)}", "of": parts}
+    value = round(math.fsum(part["value"] for part in parts), 2)
+    made = {"op": "sum", "unit": "EUR", "value": value, "words": f"somme de {_n(parts)}"}
+    if len(parts) > SHOWN and all(part["op"] == "sum" and not part.get("of") for part in parts):
+        return {**made, "cells": [cell for part in parts for cell in part["cells"]]}
+    return {**made, "of": parts}
 
 
 def share_of(part: Trace, whole: Trace) -> Trace:
@@ -422,10 +426,28 @@ def explain(query: str, tables: Tables) -> str:
         )
     told = []
     for row in traced(result, tables).to_dict(orient="records"):
-        labels = [str(row[key]) for key in only] + [schema.STAGE_LABELS.get(row["stage"], row["stage"])]
+        labels = [str(row[key]) for key in only if key not in ("stage", "kind")]
+        labels.append(schema.STAGE_LABELS.get(row["stage"], row["stage"]))
+        if row["kind"] != "cash":
+            labels.append(schema.KIND_LABELS.get(row["kind"], row["kind"]))
         told.append(f"{' · '.join(labels)} : {french.euros(row['amount_eur'])}")
         told += _told(row["trace"], "  ") if row["trace"] else ["  aucun montant écrit"]
     return "\n".join(told)
+
+
+_KINDS_OF_WORDS = {  # what a word of a query may be, in the words of the errors
+    "year": "années",
+    "funder": "financeurs",
+    "axis": "axes",
+    "territory": "territoires",
+    "commune": "communes",
+    "recipient": "bénéficiaires",
+    "operator": "opérateurs",
+    "programme": "dispositifs",
+    "strand": "volets",
+    "legal_status": "statuts",
+}
+_OFFERED = 8  # values of one kind that an error lists
 
 
 def _meaning(word: str, tables: Tables) -> tuple[str, Any]:
@@ -435,38 +457,66 @@ def _meaning(word: str, tables: Tables) -> tuple[str, Any]:
         return key, value
     if word in schema.STAGES or word in schema.STAGE_LABELS.values():
         return "stage", next(key for key, label in schema.STAGE_LABELS.items() if word in (key, label))
-    values = {
-        "year": set(tables.funding["year"].dropna().astype("str")),
-        **{key: set(tables.funding[key].dropna()) for key in KEYS if key in tables.funding and key != "year"},
-        **{key: set(tables.places[key].dropna()) for key in ("territory", "commune")},
-        **{key: set(tables.records[key].dropna()) for key in ("strand", "legal_status")},
-    }
+    values = _values(tables)
     for key, known in values.items():
-        found = [
-            value
-            for value in known
-            if french.strip_accents(str(value)).lower() == french.strip_accents(word).lower()
-        ]
+        found = [value for value in known if _folded(value) == _folded(word)]
         if found:
             return key, int(found[0]) if key == "year" else found[0]
-    offered = [v for key in ("year", "funder", "axis", "territory") for v in sorted(map(str, values[key]))]
-    raise DataError(
-        "Mot inconnu dans la demande.", seen=[word], todo=f"par exemple : {', '.join(offered[:20])}."
-    )
+    every = {_folded(value): value for known in values.values() for value in known}
+    near = [every[one] for one in get_close_matches(_folded(word), every, n=3, cutoff=0.7)]
+    offered = [
+        f"{label} : {', '.join(values[key][:_OFFERED])}{'…' if len(values[key]) > _OFFERED else ''}"
+        for key, label in _KINDS_OF_WORDS.items()
+        if values[key] and (len(near) == 0 or key in ("year", "funder"))
+    ]
+    guess = f"vouliez-vous dire {french.listing([f'« {one} »' for one in near], 'ou')} ? " if near else ""
+    raise DataError("Mot inconnu dans la demande.", seen=[word], todo=guess + " ; ".join(offered) + ".")
+
+
+def _values(tables: Tables) -> dict[str, list[str]]:
+    """What a word of a query may be: the values of each column."""
+    frames = {
+        **dict.fromkeys(("territory", "commune"), tables.places),
+        **dict.fromkeys(("strand", "legal_status"), tables.records),
+    }
+    return {
+        key: sorted(frames.get(key, tables.funding)[key].dropna().astype("str").unique())
+        for key in _KINDS_OF_WORDS
+    }
+
+
+def _folded(text: str) -> str:
+    return french.strip_accents(text).lower()
 
 
 def _told_in_page(page: Path, number: str) -> str:
-    """What the annex of a rendered report says of its number."""
-    found = None
-    if page.is_file():
-        found = html.document_fromstring(page.read_bytes()).get_element_by_id(f"src-{number}", None)
-    if found is None:
+    """What the annex of a rendered report says of its number, and of the numbers it is made of."""
+    page = page if page.is_file() else Path("reports") / page
+    entries = {}
+    if page.is_file() and page.suffix == ".html":
+        tree = html.document_fromstring(page.read_bytes())
+        entries = {str(one.get("id")): one for one in tree.xpath("//*[starts-with(@id, 'src-')]")}
+    if f"src-{number}" not in entries:
         raise DataError(
-            f"Chiffre introuvable : {page}, numéro {number}.",
-            seen=["page lue" if page.is_file() else "page absente"],
-            todo="indiquez une page rendue et le numéro de son annexe, par exemple page.html#src-12.",
+            f"Chiffre introuvable : numéro {number} de {page}.",
+            seen=[f"page de {french.counted(len(entries), 'chiffre')}" if entries else "page absente"],
+            todo=f"numéros de 1 à {len(entries)}."
+            if entries
+            else "indiquez une page rendue et le numéro de son annexe, par exemple reports/bilan.html#src-12.",
         )
-    return "\n".join(re.sub(r"\s+", " ", part.text_content()).strip() for part in found)
+    return "\n".join(_entry_told(entries, f"src-{number}", "", set()))
+
+
+def _entry_told(entries: Mapping[str, Any], name: str, indent: str, seen: set[str]) -> Iterator[str]:
+    """The lines of one entry, then those of the entries it leads to, each once."""
+    seen.add(name)
+    texts = (re.sub(r"\s+", " ", part.text_content()).strip() for part in entries[name])
+    yield from (indent + text for text in texts if text)
+    for link in entries[name].iter("a"):
+        other = str(link.get("href", ""))[1:]
+        if other in entries and other not in seen:
+            yield f"{indent}  nº {other.removeprefix('src-')}"
+            yield from _entry_told(entries, other, indent + "    ", seen)
 
 
 def _told(trace: Trace, indent: str) -> list[str]:

@@ -231,7 +231,11 @@ def _csv(data: Mapping[str, Any]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, delimiter=";", lineterminator="\r\n")
     writer.writerow([_neutral(column["label"]) for column in data["columns"]])
-    for row in [*data["rows"], *([data["total"]] if data.get("total") else [])]:
+    rows = data["rows"]
+    if data.get("folded"):  # what the page says in one row
+        at = data["folded_at"]
+        rows = [*rows[:at], *([[cell] for cell in row] for row in data["folded"]), *rows[at + 1 :]]
+    for row in [*rows, *([data["total"]] if data.get("total") else [])]:
         writer.writerow([_neutral("".join(map(plain, cell))) for cell in row])
     return text.getvalue()
 
