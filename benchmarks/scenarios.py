@@ -153,11 +153,11 @@ def in_the_page(moves: int) -> dict[str, list[float]]:
                 work();
                 return (performance.now() - start) / 1000;
               };
-              const found = {"at once": [], "ranges (200 draws)": [], "switching values": []};
+              const found = {"at once": [], "ranges": [], "switching values": []};
               for (let n = 0; n < moves; n++) {
                 state.r0 = 1 + 2 * ((n * 0.37) % 1);
                 found["at once"].push(timed(() => { showNow(); document.body.offsetHeight; }));
-                found["ranges (200 draws)"].push(timed(showRanges));
+                found["ranges"].push(timed(showRanges));
                 found["switching values"].push(timed(showSwitches));
               }
               return found;

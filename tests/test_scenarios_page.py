@@ -120,6 +120,17 @@ def test_ranges_are_those_of_python(page: Any, inputs: Inputs) -> None:
             assert there[option][name] == pytest.approx([low, high], rel=1e-9)
 
 
+def test_the_page_shows_the_ranges_of_the_report_and_of_the_notebook(html: str, inputs: Inputs) -> None:
+    records = exploration.ends(
+        equations.simulate(inputs.central()), exploration.spread(inputs, draws=1000)
+    ).set_index(["indicator", "option"])
+    for option in equations.OPTIONS:
+        low, high = (
+            exploration.said("N_sum", records.loc[("N_sum", option), end]) for end in ("low", "high")
+        )
+        assert f'id="r-N_sum-{option}">[{low} à {high}]' in html
+
+
 @pytest.mark.browser
 def test_switching_sentences_are_those_of_python(page: Any, inputs: Inputs) -> None:
     changes = {"e1": 0.6, "V1": 1.2}

@@ -46,13 +46,15 @@ function quantile(sorted, share) {
   const at = (sorted.length - 1) * share, below = Math.floor(at), above = Math.min(below + 1, sorted.length - 1);
   return sorted[below] + (sorted[above] - sorted[below]) * (at - below);
 }
+const LEVELS = DATA.levels.map((text) => Uint16Array.from({length: DATA.draws}, (_, draw) =>
+  64 * DATA.digits.indexOf(text[2 * draw]) + DATA.digits.indexOf(text[2 * draw + 1])));
 function ranges(inputs) {
   const found = {}, count = DATA.draws;
   for (const option of OPTIONS) found[option] = Object.fromEntries(DATA.headlines.map((name) => [name, []]));
   for (let draw = 0; draw < count; draw++) {
     const p = Object.assign({}, inputs);
     DATA.drawable.forEach((id, column) => {
-      if (inputs[id] === CENTRAL[id]) p[id] = triangular(BY_ID[id], (DATA.levels[column][draw] + 0.5) / count);
+      if (inputs[id] === CENTRAL[id]) p[id] = triangular(BY_ID[id], (LEVELS[column][draw] + 0.5) / count);
     });
     const run = simulate(p);
     for (const option of OPTIONS) for (const name of DATA.headlines) found[option][name].push(run[option][name][LAST]);

@@ -11,6 +11,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from string import ascii_lowercase, ascii_uppercase, digits
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -25,7 +26,8 @@ from ess_analysis.scenarios.inputs import BADGES, PANEL_LABELS, STATUS_LABELS, I
 if TYPE_CHECKING:
     from ess_analysis.load import Tables
 
-DRAWS = 200  # carried by the page: more would make it heavier than it is useful
+DRAWS = 1000  # carried by the page: those of the report and of the notebook, for the same ranges
+_DIGITS = ascii_uppercase + ascii_lowercase + digits + "-_"  # two of them write a level: 64 × 64
 FIRST_SHOWN = "V2"  # the input whose switching values are shown before anything moves
 BAR_ENDS = {"N_sum": 40.0, "W_mean": 220.0}  # what a full bar stands for
 _SHARED = ("id", "label", "panel", "unit", "low", "high", "step", "central")  # told to the script
@@ -120,7 +122,7 @@ def _data(
     inputs: Inputs, communes: list[dict[Any, Any]], actions: Any, scores: arguments.Criteria
 ) -> dict[str, Any]:
     """What the script reads: inputs, draws, labels, communes, scores."""
-    levels = (exploration.hypercube(inputs, DRAWS) * DRAWS).astype(int).T.tolist()
+    levels = (exploration.hypercube(inputs, DRAWS) * DRAWS).astype(int).T
     return {
         "inputs": [
             {name: getattr(one, name) for name in _SHARED}
@@ -139,7 +141,8 @@ def _data(
         "moved": FIRST_SHOWN,
         "draws": DRAWS,
         "drawable": [one.id for one in exploration.drawable(inputs)],
-        "levels": levels,
+        "digits": _DIGITS,
+        "levels": ["".join(_DIGITS[n // 64] + _DIGITS[n % 64] for n in column) for column in levels],
         "low": exploration.LOW,
         "high": exploration.HIGH,
         "scan": exploration.SCAN,
