@@ -6,14 +6,14 @@ beside each number. Amounts of one stage at a time, in money only: loans and gif
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from ess_analysis import figures, french, schema, sentences, territories
-from ess_analysis.breakdowns import APPORTION, UNDATED, breakdown, consolidated
+from ess_analysis.breakdowns import APPORTION, UNDATED, beyond_lines, breakdown, consolidated
 from ess_analysis.checks import Checked, checked
 from ess_analysis.display import Number, Sentence
 from ess_analysis.errors import DataError
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from ess_analysis.load import Tables
 
 LATEST_FIRST = tuple(reversed(schema.STAGES))
-GRAND_TOTAL = "total général"  # of the rows' own totals, whatever its header
+GRAND_TOTAL = "Total général"  # of the rows' own totals, whatever its header
 STRONGEST = 10  # the recipients whose share is told, where there are more
 
 
@@ -49,6 +49,9 @@ class About:
     territory: str | None = None
     funder: str | None = None
     widened: bool = False  # over all years, in a report that is about some
+    _shared: dict[str, Any] = field(
+        default_factory=dict, compare=False, repr=False
+    )  # with everywhere, always
 
     @property
     def years(self) -> list[int] | None:
@@ -211,7 +214,10 @@ class About:
                 self._made[asked] = pd.DataFrame(columns=names)
             else:
                 only = self._filters(False) | ({"year": schema.MISSING_LABELS["year"]} if undated else {})
+                if "gaps" not in self._shared:
+                    self._shared["gaps"] = beyond_lines(self.tables)
                 followed: Any = {"apportion": self.apportion, "undated": self.undating}
+                followed["gaps"] = self._shared["gaps"]
                 made = breakdown(
                     self.tables, list(columns), stage=stage, kind="cash", trace=True, **followed, **only
                 )

@@ -302,8 +302,11 @@ def which_communes(asked: About) -> Group:
     if asked.dated.empty:
         return shown(not_said(asked, "rattaché à une commune"))
     frame = communes_reached(asked)
+    if names := elsewhere(asked):
+        told = said("Les lieux nommés ({n}) sont pour la plupart hors de la référence des communes.", n=names)
+        return shown(told)
     if not frame["count"].any():
-        return shown(said("Aucune commune de la référence n'est nommée dans ces fiches."))
+        return shown(said("Aucune commune de la référence n'est nommée par ces actions et projets."))
     title = as_title(communes_told(asked))
     figure = figures.places_map(
         frame, title=title, alt=alt("Carte : communes nommées", asked), source=source(asked, frame)
@@ -641,18 +644,31 @@ def communes_told(asked: About) -> Sentence:
     """How many communes the records name."""
     frame = communes_reached(asked)
     cells = [trace["cells"][0] for trace in frame["count_trace"] if trace]
-    if not cells:
+    if not cells or elsewhere(asked):
         return SILENCE
     number = count(len(cells), "commune", feminine=True, trace=count_of(cells, "commune"))
     verb = "est nommée" if len(cells) == 1 else "sont nommées"
     return said("{number} " + verb + " par les actions et projets.", number=number)
 
 
+def elsewhere(asked: About) -> Number | None:
+    """How many places the records name, where most are not communes of the reference; else nothing."""
+    places = asked.tables.places
+    communes = places["written_as"].notna() & places["written_as"].ne(places["territory"]).fillna(True)
+    places = places[places["record_id"].isin(asked.record_ids) & communes]
+    named = places.drop_duplicates("written_as")
+    if named["insee_code"].notna().sum() * 2 >= len(named):
+        return None
+    return Number(french.number(len(named)), count_of(cells_of(named, asked.tables), "lieu"))
+
+
 def undated_records_told(asked: About) -> Sentence:
     """That the records shown include some without a year."""
     if asked.undated.empty or not asked.years:
         return SILENCE
-    return said("Les fiches sans année sont comprises : rien ne dit qu'elles ne sont pas de cette période.")
+    return said(
+        "Les actions et projets sans année sont compris : rien ne dit qu'ils ne sont pas de cette période."
+    )
 
 
 def records_told(asked: About) -> Sentence:

@@ -41,7 +41,7 @@ def breakdown(
     kind: str | Sequence[str] | None = None,
     apportion: str = "equal",
     undated: str = "apart",
-    gaps: bool = True,
+    gaps: bool | pd.DataFrame = True,
     once: bool = False,
     trace: bool = False,
     **only: Any,
@@ -56,9 +56,9 @@ def breakdown(
     `apportion` shares the amount of several territories or communes: equally, by population, or not at all.
     `undated` leaves amounts without year apart, or spreads them over the period their source states (an
     envelope, allocated, is never spread). With `gaps`, what a stated total holds beyond its rows is a row
-    « non détaillé » (count 0). With `trace`, `funding_ids` and `parts_eur` (what each line
-    brings), `total_ids` and `rests_eur` (what each total, or line, holds beyond its details) follow each row
-    to its cells.
+    « non détaillé » (count 0); give `beyond_lines(tables)` to compute it once for many breakdowns.
+    With `trace`, `funding_ids` and `parts_eur` (what each line brings), `total_ids` and `rests_eur` (what
+    each total, or line, holds beyond its details) follow each row to its cells.
 
     With stages in `by`, each stage is told for itself, lines and details alike, unless `once`.
     A frame of funding rows may stand for the tables: then only funding columns can be used, without gaps.
@@ -138,7 +138,7 @@ def _known_words(by: Sequence[str], wanted: Iterable[str], apportion: str, undat
 # --- The lines to add ----------------------------------------------------------------------------
 
 
-def _lines(tables: Tables, used: set[str], *, gaps: bool, trace: bool) -> pd.DataFrame:
+def _lines(tables: Tables, used: set[str], *, gaps: bool | pd.DataFrame, trace: bool) -> pd.DataFrame:
     """The amounts with the columns used, what no row itemises last; `line` is the place in funding."""
     funding = tables.funding
     linked = bool(funding["part_of"].notna().any())
@@ -152,15 +152,15 @@ def _lines(tables: Tables, used: set[str], *, gaps: bool, trace: bool) -> pd.Dat
     for key in [key for key in RECORD_KEYS if key in used]:
         facts = tables.records[["record_id", key]]
         lines = lines.merge(facts, on="record_id", how="left", validate="many_to_one")
-    missing = _not_itemised(tables) if gaps else schema.empty("funding")
+    missing = gaps if isinstance(gaps, pd.DataFrame) else beyond_lines(tables) if gaps else pd.DataFrame()
     if missing.empty:
         return lines.assign(total_id=None) if trace else lines
     missing = missing.reindex(columns=[*lines.columns.drop(["itemised", "line"]), "total_id"])
     return pd.concat([lines, missing.assign(itemised=False, line=_NO_LINE)], ignore_index=True)
 
 
-def _not_itemised(tables: Tables) -> pd.DataFrame:
-    """What each stated total of funding holds beyond its rows, with what is known of it.
+def beyond_lines(tables: Tables) -> pd.DataFrame:
+    """What each stated total of funding holds beyond its rows, with what is known of it: funding, total_id.
 
     Of two totals of one table, the wider leaves out what the narrower already misses.
     """
