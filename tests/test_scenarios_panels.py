@@ -193,6 +193,7 @@ def test_the_batch_replays_a_frozen_scenario(tmp_path: Path, capsys: pytest.Capt
     assert "Moitié pour Lille, par A. Martin" in shown
     assert text(exploration.headline_told(inputs, {"tau": 0.5, "r0": 2})) in shown
     assert "ce qui vient des décisions" in shown
+    assert "Trois scénarios pour 2015-2020 : Moitié pour Lille" in shown
     capsys.readouterr()
     path.write_text(path.read_text(encoding="utf-8").replace("value = 0.5", "value = 0.6"), encoding="utf-8")
     assert cli.main([*asked, "--dry-run"]) == 0

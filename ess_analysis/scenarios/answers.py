@@ -148,7 +148,8 @@ def cover(about: Exploration) -> Cover:
     ]
     lead = told("L’appel à projets aux territoires : le poursuivre, le réorienter ou l’arrêter ?")
     told_facts = ((label, fact if isinstance(fact, Sentence) else told(fact)) for label, fact in facts)
-    return Cover("Trois scénarios pour 2015-2020", lead, tuple(told_facts))
+    title = "Trois scénarios pour 2015-2020" + (f" : {about.frozen.title}" if about.frozen else "")
+    return Cover(french.typographic(title), lead, tuple(told_facts))
 
 
 def _draws_told(about: Exploration) -> Sentence:
