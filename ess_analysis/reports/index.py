@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from markupsafe import Markup
 
@@ -40,8 +41,16 @@ def index_html(entries: Sequence[Mapping[str, Any]], out: Path) -> str:
         groups=[(title, french.slug(title), sorted(cards, key=_place)) for title, cards in groups if cards],
         count=len(shown),
         failed=[card for card in shown if card["error"]],
-        processed=(out.parent / "data" / "processed" / "datapackage.json").is_file(),
+        processed=_processed(out),
     )
+
+
+def _processed(out: Path) -> list[tuple[str, str]]:
+    """The tables that the reports were made from, beside the reports: name and link; none when not built."""
+    folder = out.resolve().parent / "data" / "processed"
+    found = sorted(path for kind in ("json", "csv", "xlsx") for path in folder.glob(f"*.{kind}"))
+    found.sort(key=lambda path: path.name != "datapackage.json")
+    return [(path.name, f"../data/processed/{quote(path.name)}") for path in found]
 
 
 def _place(card: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -56,14 +65,15 @@ def _card(entry: Mapping[str, Any], out: Path) -> dict[str, Any]:
     group = next((key for key, _ in _GROUPS if key and key in chosen), "")
     pdf = Path(entry["file"]).with_suffix(".pdf")
     there = (out / entry["file"]).is_file()
-    title = entry.get("title") or " ".join(str(value) for value in (entry["name"], *chosen.values()))
+    values = " ".join(str(value) for value in chosen.values())
+    title = entry.get("title") or f"{entry['name']} {values}".strip()
     return {
         "group": group,
-        "title": title,
+        "title": french.typographic(title),
         "year": chosen.get("year", ""),
-        "file": entry["file"] if there else "",
-        "sentence": entry.get("key_sentence", ""),
-        "error": entry.get("error", "") if entry.get("status") == "failed" else "",
-        "pdf": pdf.name if (out / pdf).is_file() else "",
-        "words": french.strip_accents(f"{title} {entry.get('key_sentence', '')}").lower(),
+        "file": quote(entry["file"]) if there else "",
+        "sentence": french.typographic(entry.get("key_sentence", "")),
+        "error": french.typographic(entry.get("error", "")) if entry.get("status") == "failed" else "",
+        "pdf": quote(pdf.name) if (out / pdf).is_file() else "",
+        "words": french.strip_accents(f"{title} {values} {entry.get('key_sentence', '')}").lower(),
     }
