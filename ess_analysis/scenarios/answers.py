@@ -271,7 +271,6 @@ def what_each_scenario_gives(about: Exploration) -> Group:
             _table(
                 frame,
                 "Résultats par scénario ; entre crochets, neuf tirages sur dix",
-                numeric=map(_named, OPTIONS),
                 note=exploration.RESTS_ON,
             ),
         )
