@@ -273,7 +273,7 @@ def _cut(text: str, name: str, delimiter: str, quoting: int) -> Iterator[list[st
                     seen=[f"ligne {reader.line_num} : {len(row)} colonnes"],
                     todo="vérifiez le séparateur, ou exportez à nouveau la table.",
                 )
-            if len(row) > 1 and any("\n" in field and _swallows(field, delimiter, len(row)) for field in row):
+            if len(row) > 1 and any("\n" in field and swallows(field, delimiter, len(row)) for field in row):
                 raise DataError(
                     f"Un guillemet ouvert avale plusieurs lignes : {name}, avant la ligne {reader.line_num}.",
                     seen=[max(row, key=len)[:120]],
@@ -290,7 +290,7 @@ def _cut(text: str, name: str, delimiter: str, quoting: int) -> Iterator[list[st
         raise
 
 
-def _swallows(field: str, delimiter: str, width: int) -> bool:
+def swallows(field: str, delimiter: str, width: int) -> bool:
     """Whether a field over several lines holds a whole line of the table: a quote was left open."""
     inside = field.split("\n")
     return any(line.count(delimiter) >= width - 1 for line in inside[1:-1]) or (
@@ -345,7 +345,7 @@ def _rows_by_arrow(text: str, name: str, delimiter: str) -> pd.DataFrame:
     frame = pd.DataFrame({at: pd.array(table.column(at), dtype="str") for at in range(width)})
     for column in frame:
         folded = frame[column][frame[column].str.contains("\n", regex=False)]
-        if any(_swallows(field, delimiter, width) for field in folded):
+        if any(swallows(field, delimiter, width) for field in folded):
             raise DataError(
                 f"Un guillemet ouvert avale plusieurs lignes : {name}.",
                 seen=[str(folded.iloc[0])[:120]],

@@ -13,8 +13,9 @@ import pandas as pd
 
 from ess_analysis import schema, terminal
 from ess_analysis.errors import DataError
-from ess_analysis.grids import Grid, read_grids
+from ess_analysis.grids import TEXTS, Grid, read_grids
 from ess_analysis.load import Tables, load_grid, read_file
+from ess_analysis.open_data import big
 from ess_analysis.open_data.drafts import write_draft
 from ess_analysis.open_data.understanding import Understood, understand
 from ess_analysis.sources import SourceSheet, read_source_sheet, sha256
@@ -101,6 +102,11 @@ def command(options: argparse.Namespace) -> int:
             target = write_draft(_existing(path), options.sheet)
             print(f"Fiche source à compléter : {target}", file=sys.stderr)
         try:
+            summed = _summed(path) if options.summary and not (options.sheet or options.source) else None
+            if summed:
+                summaries.append(summed)
+                code = max(code, BLOCKED if _blocks(summed) else FINE)
+                continue
             tables = read(path, sheet=options.sheet, source=options.source)
         except DataError as error:
             print(error, file=sys.stderr)
@@ -121,6 +127,43 @@ def command(options: argparse.Namespace) -> int:
     elif frames:
         print(terminal.rendered(pd.concat(frames, ignore_index=True), options.format))
     return code
+
+
+def _blocks(said: dict[str, Any]) -> bool:
+    return any(one["severity"] == "blocking" for one in said["findings"])
+
+
+def _summed(path: Path) -> dict[str, Any] | None:
+    """The summary of a text file too large to be kept whole; None where it must be, or may as well be."""
+    if not path.is_file() or path.stat().st_size < big.LARGE or path.suffix.lower() not in TEXTS:
+        return None
+    try:
+        found = big.sums(path, ("year", "kind"))
+    except big.Undecided:
+        return None
+    table = found.sheet.tables[0]
+    amount = float(round(found.total, 2))
+    return {
+        "file": str(path),
+        "rows": found.amounts,
+        "amount_eur": amount,
+        "currency": found.sheet.currency,
+        "by_kind": _by_key(found.by["kind"], "kind"),
+        "by_stage": {table.stage or schema.MISSING_LABEL: amount},
+        "by_year": _by_key(found.by["year"], "year"),
+        "standard": found.sheet.standard,
+        "encoding": found.sheet.encoding,
+        "delimiter": found.sheet.delimiter,
+        "sheet": "",
+        "header_row": table.header[1],
+        "findings": terminal.records(found.findings),
+    }
+
+
+def _by_key(frame: pd.DataFrame, key: str) -> dict[str, float]:
+    frame = frame[frame["count"] > 0]
+    totals = frame.assign(key=frame[key].astype("str")).groupby("key")["amount_eur"].sum()
+    return {name: float(round(total, 2)) for name, total in totals.items()}
 
 
 def _say(tables: Tables) -> None:

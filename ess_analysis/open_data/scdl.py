@@ -9,13 +9,16 @@ import datetime as dt
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
-from frictionless import Schema
 
 from ess_analysis import french
 from ess_analysis.delimited import Note
 from ess_analysis.grids import Grid
+
+if TYPE_CHECKING:
+    from frictionless import Schema
 
 SCHEMA = Path(__file__).resolve().parents[1] / "standards" / "scdl_subventions_2.1.1.json"
 LATE_FIELDS = {"rnaBeneficiaire", "dispositifAide"}  # came with 2.1
@@ -33,6 +36,8 @@ _WORDS = {  # after a singular, after a plural
 @cache
 def schema() -> Schema:
     """The official schema, 2.1.1."""
+    from frictionless import Schema  # slow to import, needed for SCDL files alone
+
     return Schema.from_descriptor(str(SCHEMA))
 
 

@@ -63,10 +63,13 @@ class _Table:
         return [header for header, said in self.meanings.items() if said.role == role]
 
 
-def understand(path: Path, grids: Iterable[Grid], sheet: str | None = None) -> Understood:
-    """How the file is read. `missing` says what it does not tell; DataError when it holds no table at all."""
+def understand(path: Path, grids: Iterable[Grid], sheet: str | None = None, whole: bool = True) -> Understood:
+    """How the file is read. `missing` says what it does not tell; DataError when it holds no table at all.
+
+    Without `whole`, the grids are the head of a file: nothing is told of its rows.
+    """
     table, notes = _the_table(path, list(grids), sheet)
-    return _Reading(path, table, list(notes)).understood()
+    return _Reading(path, table, list(notes), whole).understood()
 
 
 # --- Which sheet, which header -------------------------------------------------------------------
@@ -214,8 +217,8 @@ def _same(one: _Table, other: _Table) -> bool:
 class _Reading:
     """The understanding of one table, step by step; each step adds what it found to the notes or to `missing`."""
 
-    def __init__(self, path: Path, table: _Table, notes: list[Note]) -> None:
-        self.path, self.table, self.notes = path, table, notes
+    def __init__(self, path: Path, table: _Table, notes: list[Note], whole: bool = True) -> None:
+        self.path, self.table, self.notes, self.whole = path, table, notes, whole
         self.missing: list[str] = []
         self.ignored: dict[str, str] = {}
         self.skipped: set[int] = set()
@@ -272,7 +275,7 @@ class _Reading:
             scdl_columns=fields,
             standard=scdl.version(fields) if self.standard == SCDL else self.standard,
         )
-        if self.standard == SCDL:
+        if self.standard == SCDL and self.whole:
             self._tell_scdl(fields, amounts)
         return Understood(sheet, grid, tuple(self.notes), tuple(self.missing))
 
