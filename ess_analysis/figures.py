@@ -139,7 +139,8 @@ def stacked_bars(
     if missing:
         legend[MISSING] = french.listing(dict.fromkeys(missing), "ou")
     data = _crossed_table(frame, whole, rows, series, title, added)
-    return _figure(title, alt, data, Drawn(tuple(bars), legend=legend if len(legend) > 1 else {}), around)
+    drawing = Drawn(_to_scale(bars), legend=legend if len(legend) > 1 else {})
+    return _figure(title, alt, data, drawing, around)
 
 
 def ranked_bars(
@@ -179,7 +180,19 @@ def ranked_bars(
     if len(ordered) > LONG:  # each share would carry the trace of the whole: amounts say it all
         ordered = ordered.drop(columns=["share", "share_trace"], errors="ignore")
     data = _listed(ordered, name, title, labels)
-    return _figure(title, alt, data, Drawn(tuple(bars), legend=legend), around)
+    return _figure(title, alt, data, Drawn(_to_scale(bars), legend=legend), around)
+
+
+def _to_scale(bars: Sequence[Bar]) -> tuple[Bar, ...]:
+    """The bars; « n autres » has none where it would dwarf those of the names: its value stays written."""
+    long = [sum(amount for amount, _ in bar.parts) for bar in bars]
+    named = [length for bar, length in zip(bars, long, strict=True) if not bar.label.endswith(_OTHERS)]
+    return tuple(
+        replace(bar, label=f"{bar.label}, ensemble (hors échelle)", parts=(), inside=())
+        if bar.label.endswith(_OTHERS) and named and length > max(named)
+        else bar
+        for bar, length in zip(bars, long, strict=True)
+    )
 
 
 def _listed(
@@ -403,7 +416,7 @@ def _bar(drawing: _Drawing, bar: Bar, y: float, low: float, high: float) -> floa
         at = f"{percent(bar.mark):.2f}%"
         drawing.add("line", x1=at, x2=at, y1=y - 3, y2=y + _BAR + 3, stroke=PAPER, stroke_width=5)
         drawing.add("line", x1=at, x2=at, y1=y - 3, y2=y + _BAR + 3, stroke=INK, stroke_width=3)
-    return y + _BAR + _GAP
+    return y + (_BAR if bar.parts else 0) + _GAP
 
 
 def _part(drawing: _Drawing, series: int | str, left: float, width: float, y: float, inside: str) -> None:
