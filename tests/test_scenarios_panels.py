@@ -298,10 +298,12 @@ def test_the_application_answers_a_move_of_the_keyboard(browser: Any, applicatio
     page.goto(application, timeout=120_000)
     page.wait_for_selector(".ess-live", timeout=120_000)
     assert "14,7 projets soutenus" in page.inner_text(".ess-live")
+    assert page.locator(".ess-badge.modified").count() == 0, "showing a slider does not move it"
     page.locator(".noUi-handle").first.focus()
     for _ in range(10):
         page.keyboard.press("ArrowLeft")
     page.wait_for_function("document.querySelector('.ess-live').innerText.includes('16,8')")
+    assert page.locator(".ess-badge.modified").count() == 1
     assert "50" in page.locator(".ess-top").first.inner_text()
     for title in TABS:
         page.get_by_role("tab", name=title).click()
