@@ -427,7 +427,8 @@ def explain(query: str, tables: Tables) -> str:
     told = []
     for row in traced(result, tables).to_dict(orient="records"):
         labels = [str(row[key]) for key in only if key not in ("stage", "kind")]
-        labels.append(schema.STAGE_LABELS.get(row["stage"], row["stage"]))
+        stage, _, beyond = str(row["stage"]).partition(", ")  # « planned, non détaillé »
+        labels.append(", ".join(filter(None, [schema.STAGE_LABELS.get(stage, stage), beyond])))
         if row["kind"] != "cash":
             labels.append(schema.KIND_LABELS.get(row["kind"], row["kind"]))
         told.append(f"{' · '.join(labels)} : {french.euros(row['amount_eur'])}")
@@ -502,7 +503,7 @@ def _told_in_page(page: Path, number: str) -> str:
             seen=[f"page de {french.counted(len(entries), 'chiffre')}" if entries else "page absente"],
             todo=f"numéros de 1 à {len(entries)}."
             if entries
-            else "indiquez une page rendue et le numéro de son annexe, par exemple reports/bilan.html#src-12.",
+            else "indiquez une page rendue et un numéro de son annexe, par exemple bilan.html#src-12.",
         )
     return "\n".join(_entry_told(entries, f"src-{number}", "", set()))
 
