@@ -36,7 +36,7 @@ from ess_analysis.tables import display_table
 from ess_analysis.traces import amount_trace, cells_of, count_of, total_trace, written
 
 __all__ = ["about"]  # and every question below
-ALERTS = 8  # told in every report; the report on quality has them all
+ALERTS, ALIKE = 8, 3  # told in every report, of one code; the report on quality has them all
 
 
 def shown(*items: Shown | None) -> Group:
@@ -128,6 +128,8 @@ def who_funds(asked: About) -> Group:
     if asked.dated.empty:
         return shown(not_said(asked, "attribué à un financeur"))
     frame = ranked(asked.once("funder"), "funder")
+    if frame["missing"].all():
+        return shown(not_said(asked, "attribué à un financeur"))
     if len(frame) == 1:
         return shown(sentences.leader(frame, "financeur", once_counted(asked)))
     gaps = not_itemised(asked)
@@ -478,9 +480,11 @@ def what_to_know(asked: About) -> Group:
     alerts = asked.findings[asked.findings["severity"].ne("info")]
     alerts = alerts.iloc[(-alerts["gap"].abs().fillna(0)).argsort(kind="stable")]
     corrected = asked.findings[asked.findings["code"].str.contains("CORRECT", case=False)]
+    alerts = alerts[alerts.groupby("code").cumcount() < ALIKE]
     messages = dict.fromkeys([*alerts["message"].iloc[:ALERTS], *corrected["message"]])
-    more = len(alerts) - ALERTS
-    rest = said("Les autres alertes sont dans le rapport sur la qualité des données.") if more > 0 else None
+    rest = None
+    if asked.findings["severity"].ne("info").sum() > min(len(alerts), ALERTS):
+        rest = said("Les autres alertes sont dans le rapport sur la qualité des données.")
     told = Listing(tuple(asked.finding(message) for message in messages))
     return shown(findings_told(asked), told, rest, *what_they_rest_on(asked).items)
 
@@ -533,10 +537,10 @@ def stages_told(asked: About) -> Sentence:
     """How much at each stage; whose it is when one funder brings the amounts of the only stage."""
     sums = stage_sums(asked)
     if len(sums) == 1 and asked.funder is None:
-        names = funders(asked, sums["stage"].iloc[0])["name"]
-        if len(names) == 1:
+        found = funders(asked, sums["stage"].iloc[0])
+        if len(found) == 1 and not found["missing"].iloc[0]:
             told = as_title(sentences.stages(sums, asked.when))
-            return said("{told}, en totalité par {name}.", told=told, name=french.the(names.iloc[0]))
+            return said("{told}, en totalité par {name}.", told=told, name=french.the(found["name"].iloc[0]))
     return sentences.stages(sums, asked.when)
 
 
@@ -779,10 +783,12 @@ def source(asked: About, frame: pd.DataFrame | None = None) -> str:
     used = _places_read(frame)
     lines = []
     for sheet in asked.tables.sources:
-        pages = [page for file, page in used if sheet.path.name == Path(file).name and page]
-        if sheet.tables and (pages or not used):
+        read = [page for file, page in used if sheet.path.name == Path(file).name]
+        pages = [page for page in read if page]
+        if sheet.tables and (read or not used):
             where = f", {french.plural(len(pages), 'feuille')} {french.listing(pages)}" if pages else ""
-            lines.append(f"{sheet.title}{where} ({sheet.producer}, {french.month(str(sheet.date))})")
+            who = ", ".join(filter(None, (sheet.producer, french.month(str(sheet.date or "")))))
+            lines.append(f"{sheet.title}{where}{f' ({who})' if who else ''}")
     return french.typographic(french.listing(dict.fromkeys(lines)))
 
 

@@ -125,7 +125,7 @@ def leader(frame: pd.DataFrame, noun: str, whole: str, *, feminine: bool = False
     values: dict[str, Any] = {
         "noun": noun,
         "whole": whole,
-        "name": first["name"],
+        "name": f"{noun} {first['name']}" if str(first["name"]).isdigit() else first["name"],
         "amount": amount(first["amount_eur"], first["trace"]),
         "share": share(first["share"], first["share_trace"]),
         "one": "Une seule" if feminine else "Un seul",
@@ -218,13 +218,15 @@ def effort(frame: pd.DataFrame, when: str, shown: int = 3) -> Sentence:
         when=french.sentence_case(when),
         amount=amount(whole["value"], whole),
     )
+    if frame["missing"].all():
+        return said("{head}, sans financeur renseigné.", head=head)
     if len(frame) == 1:
         return said("{head}, tous {of}.", head=head, of=french.of(frame["name"].iloc[0]))
     parts = [
         said(
             "{amount} {of} ({share})",
             amount=amount(row["amount_eur"], row["trace"]),
-            of=french.of(row["name"]),
+            of="sans financeur renseigné" if row["missing"] else french.of(row["name"]),
             share=share(row["share"], row["share_trace"]),
         )
         for row in frame.iloc[:shown].to_dict(orient="records")

@@ -54,7 +54,7 @@ def every(tables: Tables) -> dict[str, About]:
     found = {str(year): about(tables, year=year) for year in range(2011, 2015)}
     found["2011-2014"] = about(tables, first_year=2011, last_year=2014)
     found["all"] = about(tables)
-    found |= {name: about(tables, territory=name) for name in tables.places["territory"].dropna().unique()}
+    found |= {name: about(tables, territory=name) for name in ("Lille métropole", "Territoire lillois")}
     return found | {name: about(tables, funder=name) for name in tables.funding["funder"].dropna().unique()}
 
 
@@ -283,3 +283,31 @@ def test_results_are_quoted_whole(every: dict[str, About]) -> None:
         "4 projets soutenus pour un montant global de 171 663 €"
     )
     assert "2 territoires diagnostiqués (roubaisien, tourquennois)" in told["Actions de diagnostic"]
+
+
+def test_a_table_of_one_file_without_funder_is_told_without_inventing_one(tmp_path: Path) -> None:
+    """As open data are: one CSV, no source sheet's words, no funder, axes that are numbers."""
+    lines = [
+        {"funding_id": "F!1", "record_id": "1", "axis": "1", "recipient": "A", "amount_eur": 30.0},
+        {"funding_id": "F!2", "record_id": "2", "axis": "2", "recipient": "B", "amount_eur": 70.0},
+    ]
+    rows = [{**line, "stage": "awarded", "kind": "cash", "year": 2023, "source": "f.csv"} for line in lines]
+    blank: dict[str, Any] = {name: schema.empty(name) for name in schema.TABLES}
+    funding = schema.conform(pd.DataFrame(rows), "funding")
+    asked = about(Tables(**{**blank, "funding": funding}, data=tmp_path), year=2023)
+    plain = str.maketrans({"\u202f": " ", "\u00a0": " "})
+    told = [str(point).translate(plain) for point in answers.key_points(asked).items]
+    assert told[0] == "En 2023, 100 € accordés."
+    assert told[1] == "Premier axe des montants accordés en 2023 : axe 2 (70 €, 70 %)."
+    assert "non renseigné" not in " ".join(told)
+    assert (
+        str(answers.who_funds(asked).items[0]) == "Aucun montant daté de 2023 n’est attribué à un financeur."
+    )
+
+
+def test_the_source_names_the_file_of_a_table_that_has_no_sheet(tables: Tables) -> None:
+    sheet = next(one for one in tables.sources if one.tables)
+    read = replace(tables, sources=(replace(sheet, producer="", date=""),))
+    assert answers.source(about(read)) == french.typographic(sheet.title)
+    cells = pd.DataFrame({"trace": [{"cells": [[f"x/{sheet.path.name}", "", "A1", "1", 0]]}]})
+    assert answers.source(about(read), cells) == french.typographic(sheet.title)

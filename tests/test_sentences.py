@@ -206,7 +206,18 @@ def test_the_effort_of_all_is_told_funder_by_funder() -> None:
     assert plain(sentences.effort(ranked(("Anstaing", 60)), "en 2013")).endswith("tous d’Anstaing.")
     many = plain(sentences.effort(ranked(*((f"N{i}", 5) for i in range(5))), "en tout"))
     assert many.endswith("et 10 € de 2 autres financeurs.")
+    unknown = ranked(("A", 60), ("non renseigné", 40), missing=("non renseigné",))
+    assert plain(sentences.effort(unknown, "en tout")).endswith("et 40 € sans financeur renseigné (40 %).")
+    assert plain(sentences.effort(unknown[1:], "en tout")).endswith(
+        "une seule fois, sans financeur renseigné."
+    )
     assert not sentences.effort(ranked(), "en 2013")
+
+
+def test_an_axis_that_is_only_a_number_is_called_an_axis() -> None:
+    assert "Premier axe des montants prévus : axe 2 (" in plain(
+        sentences.leader(ranked(("2", 60), ("1", 40)), "axe", "montants prévus")
+    )
 
 
 def test_one_year_alone_is_not_called_the_first() -> None:
