@@ -75,7 +75,7 @@ def test_each_reason_to_render_again_is_found_and_told(
     assert whys(project)["of-a.html"] == "le notebook a changé"
     rendered(project)
     (project / "out" / "of-a.html").write_text("edited by hand")
-    assert whys(project)["of-a.html"] == "le fichier rendu a été modifié"
+    assert whys(project)["of-a.html"] == "le fichier n'est pas celui que le dernier rendu a fait"
     (project / "out" / "of-a.html").unlink()
     assert whys(project)["of-a.html"] == "fichier absent"
     rendered(project)

@@ -260,8 +260,6 @@ def _keeper(
             known[report.key] = {**before, **entry, "status": "failed", "error": outcome.error}
         else:
             content = outcome.html.encode("utf-8")
-            write_whole(out / report.file, content)
-            summary.rendered.append(report)
             known[report.key] = {
                 **entry,
                 **plan.marks(report, outcome.reads, now),
@@ -270,8 +268,11 @@ def _keeper(
                 "key_sentence": outcome.key_sentence,
                 "output": hashlib.sha256(content).hexdigest(),
             }
+        plan.write_manifest(out, manifest)  # before the page: killed in between, the page is seen missing
+        if not outcome.error:
+            write_whole(out / report.file, content)
+            summary.rendered.append(report)
             told(report.file)
-        plan.write_manifest(out, manifest)
 
     return keep
 

@@ -21,6 +21,7 @@ import json
 import logging
 import os
 import queue
+import shutil
 import signal
 import subprocess
 import sys
@@ -98,8 +99,9 @@ class Zygote:
     """The preloaded process, seen from the outside: it gives birth to kernels and tells their deaths."""
 
     def __init__(self) -> None:
+        self.folder = tempfile.mkdtemp(prefix="ess-")  # the zygote removes it, whatever ends this process
         self._process = subprocess.Popen(
-            [sys.executable, "-Xfrozen_modules=off", "-m", "ess_analysis.reports.zygote"],
+            [sys.executable, "-Xfrozen_modules=off", "-m", "ess_analysis.reports.zygote", self.folder],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, **dict.fromkeys(ONE_THREAD, "1")},
@@ -144,6 +146,7 @@ class Zygote:
         if self.alive and self._process.stdin:
             with suppress(OSError):
                 self._process.stdin.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _listen(self) -> None:
         assert self._process.stdout
@@ -190,6 +193,11 @@ def stop() -> None:
         if _zygote is not None:
             _zygote.close()
             _zygote = None
+
+
+def aside() -> tempfile.TemporaryDirectory[str]:
+    """A folder of its own for a report; gone with it, or with the zygote when this process is killed."""
+    return tempfile.TemporaryDirectory(prefix="r", dir=zygote().folder if can_fork() else None)
 
 
 class ForkProvisioner(LocalProvisioner):
@@ -334,7 +342,7 @@ class ForkEngine(NBClientEngine):
         client = ForkClient(nb_man, **_merged(kwargs, {**options, "shutdown_kernel": "immediate"}))
         client.fork_options = ours
         try:
-            with tempfile.TemporaryDirectory(prefix="ess-") as client.sockets:
+            with aside() as client.sockets:
                 return client.execute()
         except (CellTimeoutError, DeadKernelError) as error:
             vars(error)["running_cell"] = _last_started(nb_man.nb)
@@ -360,9 +368,14 @@ def _merged(kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, 
     return merge_kwargs(remove_args(["timeout", "startup_timeout", "input_path"], **kwargs), **options)
 
 
+def can_fork() -> bool:
+    """Whether this system can fork a preloaded process; macOS could, but its libraries do not survive it."""
+    return hasattr(os, "fork") and sys.platform != "darwin"
+
+
 def _why_not(kernel_name: str) -> str:
     """Why this kernel cannot be forked, in French; empty when it can."""
-    if not hasattr(os, "fork") or sys.platform == "darwin":
+    if not can_fork():
         return "ce système ne permet pas de dupliquer un processus préparé"
     try:
         spec = KernelSpecManager().get_kernel_spec(kernel_name or NATIVE_KERNEL_NAME)
@@ -395,5 +408,6 @@ def warm_up() -> float:
     """Seconds taken to have a zygote ready; kernels asked before simply wait."""
     start = time.perf_counter()
     _stopping.clear()
-    zygote()
+    if can_fork():
+        zygote()
     return time.perf_counter() - start

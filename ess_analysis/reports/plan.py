@@ -398,7 +398,7 @@ def due(report: Report, manifest: Mapping[str, Any], now: Now, out: Path) -> str
         if known["data"] != now.files.digest(known["reads"]):
             return _REASONS["data"]
         if known["output"] != hashlib.sha256(target.read_bytes()).hexdigest():
-            return "le fichier rendu a été modifié"
+            return "le fichier n'est pas celui que le dernier rendu a fait"
     except (KeyError, TypeError):  # a manifest of another version
         return "état inconnu"
     return ""
@@ -450,7 +450,7 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     handle, aside = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=".part", dir=path.parent)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(content, file, ensure_ascii=False, indent=1, sort_keys=True)
+            file.write(json.dumps(content, ensure_ascii=False, sort_keys=True))
         os.replace(aside, path)
     except BaseException:
         Path(aside).unlink(missing_ok=True)

@@ -9,7 +9,6 @@ import os
 import re
 import signal
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -124,7 +123,7 @@ class _Deadline:
 def _executed(task: Task, clock: _Deadline) -> tuple[Any, tuple[str, ...]]:
     """The notebook run by papermill, and the data files it opened (relative to the data folder)."""
     report = task.report
-    with tempfile.TemporaryDirectory(prefix="ess-") as aside:
+    with engine.aside() as aside:
         told = Path(aside) / "reads"
         told.touch()
         notebook = papermill.execute_notebook(

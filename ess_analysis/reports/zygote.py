@@ -1,8 +1,9 @@
-"""The preloaded process that kernels are forked from: `python -m ess_analysis.reports.zygote`.
+"""The preloaded process that kernels are forked from: `python -m ess_analysis.reports.zygote FOLDER`.
 
 It reads one JSON request a line on its standard input and writes one JSON line on its standard output for
 each birth ({"id", "pid"}) and each death ({"pid", "status"}). It runs no thread, preloads third-party
-modules only (never the project's own, which may change), and ends, with its kernels, when its input closes.
+modules only (never the project's own, which may change), and ends, with its kernels and the folder where
+their sockets are, when its input closes.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import json
 import os
 import random
 import select
+import shutil
 import signal
 import sys
 from contextlib import suppress
@@ -102,6 +104,8 @@ def main() -> None:
     for pid in alive:
         with suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)
+    for folder in sys.argv[1:]:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _tell_deaths(alive: set[int], answers: Any) -> None:
