@@ -33,10 +33,9 @@ from typing import Any
 
 import psutil
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tests.small_project import environment, ess, write_project
+from tests.small_project import ROOT, environment, ess, write_project
 
 PACKAGES = ("papermill", "nbconvert", "ipykernel", "pandas", "ploomber-engine")
 MIB = 2**20
@@ -314,7 +313,7 @@ def one_edit(folder: Path) -> float:
 
 
 def minimal_binaries(folder: Path) -> Path:
-    """The programs of a new environment with papermill, nbconvert and this library, without JupyterLab."""
+    """The programs of a new environment with papermill and nbconvert, without JupyterLab."""
     place = folder / "minimal"
     subprocess.run([sys.executable, "-m", "venv", str(place)], check=True)
     same = ("papermill", "nbconvert", "ipykernel", "pandas", "pyarrow")
@@ -330,7 +329,6 @@ def minimal_binaries(folder: Path) -> Path:
     ]
     pip = [str(place / "bin" / "python"), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
     subprocess.run([*pip, *wanted], check=True)
-    subprocess.run([*pip, "--no-deps", "--no-build-isolation", str(ROOT)], check=True)
     return place / "bin"
 
 
