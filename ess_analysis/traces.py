@@ -426,9 +426,12 @@ def explain(query: str, tables: Tables) -> str:
         )
     told = []
     for row in traced(result, tables).to_dict(orient="records"):
-        labels = [str(row[key]) for key in only if key not in ("stage", "kind")]
-        stage, _, beyond = str(row["stage"]).partition(", ")  # « planned, non détaillé »
-        labels.append(", ".join(filter(None, [schema.STAGE_LABELS.get(stage, stage), beyond])))
+        labels = [str(row[key]) for key in (*only, "stage") if key != "kind"]
+        beyond = any(label.endswith(schema.NOT_ITEMISED) for label in labels)  # « 2013, non détaillé »
+        bare = [label.removesuffix(f", {schema.NOT_ITEMISED}") for label in dict.fromkeys(labels)]
+        labels = [schema.STAGE_LABELS.get(label, label) for label in bare]
+        if beyond:
+            labels[-1] += f", {schema.NOT_ITEMISED}"
         if row["kind"] != "cash":
             labels.append(schema.KIND_LABELS.get(row["kind"], row["kind"]))
         told.append(f"{' · '.join(labels)} : {french.euros(row['amount_eur'])}")

@@ -50,9 +50,9 @@ def _leaves(trace: Any) -> Iterator[list[Any]]:
 
 def test_a_column_with_a_blank_is_told_as_the_issue_says_it(tables: Tables) -> None:
     frame = breakdown(tables, ["funder", "stage"], year=2013, stage="planned", gaps=False, trace=True)
-    row = traced(frame, tables).set_index("funder").loc["Ville de Lille"]
-    assert row["trace"]["words"] == "somme de 11\u00a0cellules, G5:G16, une vide"
-    assert row["trace"]["value"] == 80718.0
+    trace: Any = traced(frame, tables).set_index("funder").at["Ville de Lille", "trace"]
+    assert trace["words"] == "somme de 11\u00a0cellules, G5:G16, une vide"
+    assert trace["value"] == 80718.0
 
 
 def test_two_amounts_of_one_cell_are_told_apart(tables: Tables) -> None:
@@ -90,10 +90,10 @@ def test_cells_are_told_as_ranges(cells: list[str], told: str) -> None:
 
 def test_a_share_between_territories_names_them(tables: Tables) -> None:
     frame = breakdown(tables, ["territory"], stage="awarded", trace=True)
-    row = traced(frame, tables).set_index("territory").loc["Territoire lillois"]
-    assert row["trace"]["op"] == "apportion"
-    assert "à parts égales entre 3\u00a0territoires, B7" in row["trace"]["words"]
-    assert [part["op"] for part in row["trace"]["of"]] == ["sum", "count"]
+    trace: Any = traced(frame, tables).set_index("territory").at["Territoire lillois", "trace"]
+    assert trace["op"] == "apportion"
+    assert "à parts égales entre 3\u00a0territoires, B7" in trace["words"]
+    assert [part["op"] for part in trace["of"]] == ["sum", "count"]
 
 
 def test_a_corrected_cell_says_what_was_written_what_is_read_and_why(tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_the_parts_of_a_breakdown_make_its_whole_and_no_cell_is_counted_twice(ta
 
 def test_what_a_total_holds_beyond_its_lines_is_a_difference(tables: Tables) -> None:
     frame = breakdown(tables, ["funder"], year=2013, stage="planned", trace=True)
-    rest = traced(frame, tables).set_index("funder").loc["Lille Métropole, non détaillé", "trace"]
+    rest: Any = traced(frame, tables).set_index("funder").at["Lille Métropole, non détaillé", "trace"]
     assert rest["op"] == "difference" and rest["value"] == 13173.0
     assert [part["value"] for part in rest["of"]] == [73000.0, 59827.0]
 
