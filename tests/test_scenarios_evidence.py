@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ess_analysis.load import Tables, load
-from ess_analysis.scenarios import evidence
+from ess_analysis.scenarios import evidence, exploration
 from ess_analysis.scenarios.inputs import Inputs, read_inputs
 
 RAW = Path(__file__).parents[1] / "data" / "raw"
@@ -81,6 +81,8 @@ def test_observed_values_confirm_or_refute(
     table = evidence.log(read_inputs(data, tables), shares={}).set_index("input")
     assert table.loc["r0", "verdict"] == verdict
     assert table.drop("r0")["verdict"].eq("untested").all()
+    warned = [text for text in exploration.warnings(read_inputs(data, tables)) if "réfutée" in text]
+    assert bool(warned) == (verdict == "refuted"), "a refuted assumption is told with the results"
 
 
 # --- What a lever loses ------------------------------------------------------------------------------------

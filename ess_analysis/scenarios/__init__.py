@@ -46,7 +46,7 @@ def _notes(inputs: Inputs, options: argparse.Namespace) -> int:
     from ess_analysis.scenarios.settings import settings
 
     run = equations.simulate(settings(inputs, options.set))
-    said = [*inputs.remarks, *exploration.impossibilities(run)]
+    said = [*inputs.remarks, *exploration.refuted(inputs), *exploration.impossibilities(run)]
     if options.draws:
         said.append(
             f"Fourchettes : neuf tirages sur dix, {options.draws} tirages, graine {exploration.SEED}."

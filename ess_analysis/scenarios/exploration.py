@@ -18,7 +18,7 @@ from scipy.stats import qmc
 
 from ess_analysis import french
 from ess_analysis.scenarios.equations import BLOCKS, INDICATORS, OPTIONS, YEARS, simulate
-from ess_analysis.scenarios.inputs import Input, Inputs, need
+from ess_analysis.scenarios.inputs import Input, Inputs, need, read_observed
 from ess_analysis.scenarios.settings import changed_names, find, settings
 
 SEED = 2015
@@ -564,6 +564,7 @@ def warnings(inputs: Inputs) -> list[str]:
     drawn = len(drawable(inputs))
     return [
         *inputs.remarks,
+        *refuted(inputs),
         RESTS_ON,
         "Les scénarios et la référence ont le même budget : les différences viennent du scénario seul.",
         f"Les fourchettes contiennent neuf tirages sur dix quand {drawn} hypothèses varient entre leurs "
@@ -574,6 +575,19 @@ def warnings(inputs: Inputs) -> list[str]:
         "La part de Lille se rapporte à ce qui est dépensé, non au budget prévu.",
         _readings_told(inputs),
     ]
+
+
+def refuted(inputs: Inputs) -> list[str]:
+    """A sentence for each observed value that is out of the bounds of its assumption."""
+    found = []
+    for row in read_observed(inputs).to_dict("records"):
+        one = inputs[row["input"]]
+        if not one.low <= row["value"] <= one.high:
+            found.append(
+                f"{one.label} : {one.said(row['value'])} en {row['year']} ({row['source']}), quand "
+                f"l’hypothèse allait {one.bounds}. Elle est réfutée : corrigez-la avant de citer ces résultats."
+            )
+    return found
 
 
 def _readings_told(inputs: Inputs) -> str:
