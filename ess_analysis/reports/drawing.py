@@ -31,6 +31,7 @@ _PRESENTATION = frozenset(
     "stop-opacity marker-start marker-mid marker-end letter-spacing text-decoration visibility display "
     "vector-effect paint-order writing-mode white-space".split()
 )
+_WRITTEN = frozenset({"text", "tspan"})
 _LOCAL = re.compile(r"^#[\w.:-]+$")
 _LOCAL_URL = re.compile(r"url\(\s*['\"]?#([\w.:-]+)['\"]?\s*\)")
 _FONT = re.compile(r"(?:(italic|oblique)\s+)?(?:(bold|\d00)\s+)?([\d.]+)(?:px)?(?:/\S+)?\s+(.+)")
@@ -65,7 +66,7 @@ def picture(text: str, alt: str) -> html.HtmlElement:
     drawing.set("xmlns", SVG)
     source = re.sub(r"<[^>]*>", _single_quoted, etree.tostring(drawing, encoding="unicode"))
     image = html.Element("img")
-    image.set("src", "data:image/svg+xml," + re.sub(r"[%#<>]|\s+", _escaped, source))
+    image.set("src", "data:image/svg+xml," + re.sub(r"[%#<>]|[ \t\r\n]+", _escaped, source))
     image.set("alt", alt)
     box = re.fullmatch(r"\s*[-\d.]+[ ,]+[-\d.]+[ ,]+([\d.]+)[ ,]+([\d.]+)\s*", drawing.get("viewBox") or "")
     if box and (root.get("width") or "100%").endswith("%"):
@@ -205,14 +206,19 @@ def _kept(node: etree._Element, ids: Mapping[str, str]) -> html.HtmlElement | No
             attributes[key] = paint
     if name == "image" and "href" not in attributes:
         return None
+    if family := attributes.pop("font-family", ""):  # the page's own fonts, but for those that mean something
+        kind = next((one for one in ("mono", "sans", "serif") if one in family.lower()), "sans")
+        attributes |= {"mono": {"font-family": "monospace"}, "serif": {"font-family": "serif"}}.get(kind, {})
     element = html.Element(name)
     for key, value in attributes.items():
         element.set(key, value)
-    element.text = node.text
+    element.text = node.text if name in _WRITTEN else None
     for child in node:
         made = _kept(child, ids) if isinstance(child.tag, str) else None
         if made is not None:
             element.append(made)
+        if name not in _WRITTEN:
+            continue
         if child.tail and len(element):  # the text after a child, kept or not, stays in its place
             element[-1].tail = (element[-1].tail or "") + child.tail
         elif child.tail:

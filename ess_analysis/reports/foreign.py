@@ -98,7 +98,7 @@ def clean(text: str) -> list[html.HtmlElement]:
 
 
 def _kept_attribute(tag: str, attribute: str, value: str) -> str | None:
-    """Images of the page itself; links to the web, to mail, to the page or one beside it; sizes in numbers."""
+    """Images of the page itself; links to the web, mail, the page or one beside it; sizes in numbers."""
     target = re.sub(r"[\x00-\x20]+", "", value)
     if (tag, attribute) == ("img", "src"):
         return target if _IMAGE.fullmatch(target) and len(target) <= LARGEST_IMAGE else None
