@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import mmap
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
@@ -28,7 +29,7 @@ from ess_analysis.open_data.understanding import understand
 from ess_analysis.sources import SourceSheet
 
 LARGE = 64 << 20  # bytes from which a text file is added up here
-HEAD = 1 << 17  # bytes from which it is understood
+HEAD = 1 << 16  # bytes from which it is understood
 MEMORY = "2GB"  # given to DuckDB; beyond, it goes to the disk
 KEYS = ("year", "kind", "axis", "funder", "recipient", "programme")
 
@@ -120,13 +121,18 @@ class _Pass:
             for at in keys.values()
         ]
         sets += [f"(c{identity})"] if identity is not None else []
-        rows = self._grouped(sorted(columns), list(dict.fromkeys([*sets, "()"])), self._known({}))
+        with ThreadPoolExecutor(1) as beside:
+            ends = beside.submit(self._ends)
+            rows = self._grouped(sorted(columns), list(dict.fromkeys([*sets, "()"])), self._known({}))
         if rows["unread"].max() > 0:
             texts = self._unread_texts()
             rows = self._grouped(sorted(columns), list(dict.fromkeys([*sets, "()"])), self._known(texts))
         whole = rows[rows["level"].eq(rows["level"].max())].iloc[0]
         lines, unread = int(whole["lines"]), int(whole["unread"])
-        self._doubts(lines, int(whole["doubtful"]))
+        if whole["doubtful"]:
+            self._judge(self._doubtful(columns))
+        if ends.result() != lines + self.table.header[1]:
+            self._refuse_swallowed()
         findings = [*self.notes, *self._unread_notes(unread)]
         if identity is not None:
             findings += self._identifier_notes(
@@ -174,9 +180,9 @@ class _Pass:
         level = f"grouping({named})" if columns else "0"
         query = (
             f"WITH read AS (SELECT {', '.join([*columns, self.amount + ' AS written'])}, {known} AS euros, "
-            f"{self._doubtful()} AS doubtful FROM {self.lines}) "
+            f"{self._doubtful(columns)} AS doubtful FROM {self.lines}) "
             f"SELECT {level} AS level, {named + ',' if columns else ''} count(*) AS lines, count(euros) AS amounts, "
-            "sum(euros) AS euros, count(*) FILTER (euros IS NULL AND trim(written) <> '') AS unread, "
+            "sum(euros) AS euros, count(*) FILTER (euros IS NULL AND written <> '' AND trim(written) <> '') AS unread, "
             "count(*) FILTER (doubtful) AS doubtful "
             f"FROM read GROUP BY GROUPING SETS ({', '.join(sets)})"
         )
@@ -209,35 +215,44 @@ class _Pass:
             if read.euros[code] == read.euros[code]
         }
 
-    def _doubtful(self) -> str:
-        """The condition of a line that holds an amount and no word, or a word that totals have."""
+    def _doubtful(self, read: Iterable[str]) -> str:
+        """The condition of a line that holds an amount and none of the facts that only data have.
+
+        A total has no recipient's number, no date, no scheme; where none of these is read, its words tell.
+        """
+        own = {f"c{at}" for role in ("date", "year", "recipient_id", "programme", "axis")
+               if (at := self._column(role)) is not None}  # fmt: skip
+        facts = sorted(own & set(read))
+        if facts:
+            blank = " AND ".join(f"{fact} = ''" for fact in facts)
+            return f"({self.amount} <> '' AND {blank})"
         worded = [
             f"c{at}" for role in ("recipient", "title", "funder") if (at := self._column(role)) is not None
         ]
         blank = " AND ".join(f"{column} = ''" for column in worded) or "true"
-        totals = " OR ".join([f"contains(lower({column}), 'total')" for column in worded[:1]] or ["false"])
+        totals = " OR ".join([f"contains(lower({column}), 'total')" for column in worded] or ["false"])
         return f"({self.amount} <> '' AND (({blank}) OR {totals}))"
 
-    def _doubts(self, lines: int, doubtful: int) -> None:
-        """Nothing, if no line looks like a total and no quote has swallowed others; Undecided otherwise."""
-        if doubtful:
-            found = self._asked(f"SELECT * FROM {self.lines} WHERE {self._doubtful()}")
-            filled = found.map(lambda text: bool(str(text or "").strip())).sum(axis="columns")
-            if (filled <= len(self.header) / 2).any():
-                raise Undecided
+    def _judge(self, condition: str) -> None:
+        """Nothing, if the doubtful lines are as filled as data are; Undecided otherwise."""
+        found = self._asked(f"SELECT * FROM {self.lines} WHERE {condition} LIMIT 100000")
+        filled = found.map(lambda text: bool(str(text or "").strip())).sum(axis="columns")
+        if (filled <= len(self.header) / 2).any():
+            raise Undecided
+
+    def _ends(self) -> int:
+        """How many lines the file has, those inside quotes included."""
         with self.path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            ends = sum(content[at : at + (1 << 24)].count(b"\n") for at in range(0, len(content), 1 << 24))
-            ends += content[-1:] != b"\n"
-        if ends == lines + self.table.header[1]:
-            return
+            ends = sum(content[at : at + (1 << 20)].count(b"\n") for at in range(0, len(content), 1 << 20))
+            return ends + (content[-1:] != b"\n")
+
+    def _refuse_swallowed(self) -> None:
+        """Nothing, if the texts over several lines are texts; Undecided if a quote has swallowed lines."""
         several = " OR ".join(f"contains(c{at}, chr(10))" for at in range(len(self.header)))
         folded = self._asked(f"SELECT * FROM {self.lines} WHERE {several}")
         for row in folded.itertuples(index=False):
-            if any(
-                "\n" in text and swallows(text, self.sheet.delimiter, len(self.header))
-                for text in row
-                if text
-            ):
+            texts = [text for text in row if text and "\n" in text]
+            if any(swallows(text, self.sheet.delimiter, len(self.header)) for text in texts):
                 raise Undecided
 
     def _unread_notes(self, unread: int) -> Iterator[Note]:
