@@ -585,7 +585,7 @@ def refuted(inputs: Inputs) -> list[str]:
         if not one.low <= row["value"] <= one.high:
             found.append(
                 f"{one.label} : {one.said(row['value'])} en {row['year']} ({row['source']}), quand "
-                f"l’hypothèse allait {one.bounds}. Elle est réfutée : corrigez-la avant de citer ces résultats."
+                f"l’hypothèse allait {one.bounds}. Réfutée : corrigez-la avant de citer ces résultats."
             )
     return found
 
