@@ -31,6 +31,7 @@ SIZES = {  # name: width in pixels, colours, medium
     "papier": (672, "light", "print"),  # the width of an A4 page between its margins, at 96 dots an inch
 }
 THUMB = 300  # pixels wide on the sheet
+LONGEST = 16_000  # pixels of a picture: Chromium takes no longer one
 TALLEST = 2400  # pixels of a thumbnail; the rest of a long page is in its own picture
 
 
@@ -45,7 +46,8 @@ def photographs(browser: Browser, page_file: Path, out: Path) -> list[Path]:
         page.emulate_media(media=medium, color_scheme=scheme)
         page.goto(page_file.resolve().as_uri())
         picture = out / f"{page_file.stem}.{name}.png"
-        page.screenshot(path=picture, full_page=True)
+        height = min(page.evaluate("document.documentElement.scrollHeight"), LONGEST)
+        page.screenshot(path=picture, full_page=True, clip={"x": 0, "y": 0, "width": width, "height": height})
         taken.append(picture)
         context.close()
     return taken

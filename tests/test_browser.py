@@ -108,7 +108,8 @@ def faults(page: Any, only: str, part: str = "html") -> list[str]:
         f"""async () => {{
             const module = undefined, exports = undefined, define = undefined;
             {axe()}
-            return await axe.run({json.dumps(part)}, {{runOnly: {only}, resultTypes: ['violations', 'incomplete']}});
+            const kinds = ['violations', 'incomplete'];
+            return await axe.run({json.dumps(part)}, {{runOnly: {only}, resultTypes: kinds}});
         }}"""
     )
     return [

@@ -276,7 +276,12 @@ def described(svg: str) -> Description:
 
 
 def _words(node: etree._Element) -> str:
-    return " ".join("".join(node.itertext()).split())
+    return one_line("".join(node.itertext()))
+
+
+def one_line(text: str) -> str:
+    """The text in one line; the spaces that French typography does not break stay as they are."""
+    return re.sub(r"[ \t\r\n\f\v]+", " ", text).strip()
 
 
 def from_vega(spec: Mapping[str, Any]) -> str | None:

@@ -167,7 +167,7 @@ def _pairs(node: html.HtmlElement) -> bool:
 
 
 def _image(node: html.HtmlElement) -> None:
-    alt = " ".join((node.get("alt") or "").split())
+    alt = drawing.one_line(node.get("alt") or "")
     if node.get("src"):
         node.set("alt", alt or "Image sans description")
         return
@@ -252,7 +252,7 @@ Cell = tuple[str, html.HtmlElement | None]  # the text, and the element where it
 def foreign_table(made: Page, table: html.HtmlElement) -> list[html.HtmlElement]:
     """Somebody's table: caption, one row of headers, scopes, French numbers, its notes under it."""
     caption = table.find("caption")
-    title = " ".join(caption.text_content().split()) if caption is not None else ""
+    title = drawing.one_line(caption.text_content()) if caption is not None else ""
     head, body, foot = _matrix(table)
     width = max((len(row) for row in [*head, *body]), default=0)
     titles, head = _spanning(head, width)
@@ -305,7 +305,7 @@ def _matrix(table: html.HtmlElement) -> tuple[list[list[Cell]], list[list[Cell]]
             while len(row) in carried:
                 row.append(_carry(carried, len(row)))
             rich = any(child.tag in {"a", "img", "code", "ul", "ol", "br", "math"} for child in cell.iter())
-            content = (" ".join(cell.text_content().split()), cell if rich else None)
+            content = (drawing.one_line(cell.text_content()), cell if rich else None)
             for _ in range(min(int(cell.get("colspan") or 1) or 1, 200)):
                 if (down := min(int(cell.get("rowspan") or 1), 10_000)) > 1:
                     carried[len(row)] = (down - 1, content)

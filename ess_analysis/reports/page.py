@@ -22,7 +22,7 @@ from markupsafe import Markup
 
 from ess_analysis import french
 from ess_analysis.display import MIME
-from ess_analysis.reports import blocks, foreign
+from ess_analysis.reports import blocks, drawing, foreign
 from ess_analysis.reports.blocks import Page, alert, characters, note, prose, rich
 
 TEMPLATE = Path(__file__).parent / "template"
@@ -71,7 +71,7 @@ def _heading(made: Page, element: html.HtmlElement) -> Iterator[html.HtmlElement
     for node in list(element.iter("a", "img", "br")):
         node.drop_tag()
     _typographic(element)
-    text = " ".join(element.text_content().split())
+    text = drawing.one_line(element.text_content())
     if not text:
         return
     level = int(element.tag[1])
