@@ -142,7 +142,8 @@ def test_axe_finds_nothing_where_a_number_shows_its_source(browser: Any, rendere
     page = browser.new_page(viewport={"width": 375, "height": 800}, bypass_csp=True)
     page.goto((rendered / "rapport-annuel-2013.html").as_uri() + "#src-1")
     assert page.locator("#src-1").is_visible()
-    assert faults(page, json.dumps(RULES), "#src-1") == []  # what it covers cannot be judged
+    found = faults(page, json.dumps(RULES), "#src-1")  # axe leaves undecided what covers something else
+    assert [fault for fault in found if not fault.startswith("incomplete color-contrast")] == []
     page.close()
 
 

@@ -190,6 +190,12 @@ def test_broken_html_gives_a_page(broken: str) -> None:
     assert tree.xpath("//main//a//a|//main//p//div|//main//span//p|//td//td") == []
 
 
+def test_a_table_without_rows_is_a_sentence_and_one_of_blanks_is_nothing() -> None:
+    tree = shown(text__html=pd.DataFrame({"x": []}).to_html())
+    assert "aucune ligne" in text(tree) and tree.xpath("//table") == []
+    assert text(shown(text__html="<table><tr><th></th></tr></table>").find(".//main")) == ""
+
+
 def test_five_thousand_rows_are_all_there() -> None:
     tree = shown(text__html=pd.DataFrame({"qui": [f"a{i}" for i in range(5000)], "x": range(5000)}).to_html())
     assert len(tree.xpath("//tbody/tr")) == 5000

@@ -262,6 +262,8 @@ def foreign_table(made: Page, table: html.HtmlElement) -> list[html.HtmlElement]
     if not body and not head:
         return []
     labels = _labels(head, width)
+    if not any(text or content is not None for row in body for text, content in row):
+        return [note(f"{title or 'Tableau'} : aucune ligne.")] if any(labels) else []
     body = [[*row, *[("", None)] * (width - len(row))] for row in body]
     columns = [_column(label, [row[i] for row in body]) for i, label in enumerate(labels)]
     if width > 1 and not labels[0] and _counts([row[0][0] for row in body]):
