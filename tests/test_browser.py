@@ -78,13 +78,14 @@ def ordinary_notebook() -> nbformat.NotebookNode:
 
 
 @pytest.fixture(scope="module")
-def pages(rendered: Path) -> list[Path]:
-    """Every report, the index and an ordinary notebook."""
-    export_html(ordinary_notebook(), out=rendered / "ordinaire.html")
-    export_html(new_notebook(), out=rendered / "vide.html")
+def pages(rendered: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Every report, the index, an ordinary notebook and an empty one."""
+    aside = tmp_path_factory.mktemp("ordinary")
+    export_html(ordinary_notebook(), out=aside / "ordinaire.html")
+    export_html(new_notebook(), out=aside / "vide.html")
     found = sorted(rendered.glob("*.html"))
     assert len(found) > 10
-    return found
+    return [*found, *sorted(aside.glob("*.html"))]
 
 
 @pytest.fixture

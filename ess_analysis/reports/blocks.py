@@ -165,7 +165,8 @@ def _numeric(numeric: bool) -> dict[str, str]:
 
 def _line(made: Page, row: Sequence[Sequence[Any]], numeric: Sequence[bool]) -> html.HtmlElement:
     first, *others = row
-    line = E.TR(E.TH(*(rich(made, first) or [french.NOTHING]), scope="row"))
+    name = rich(made, first) or [french.NOTHING]
+    line = E.TR(E.TH(*name, scope="row") if others else E.TD(*name))  # one column has nothing to name
     for cell, number in zip(others, numeric[1:], strict=True):
         line.append(E.TD(*rich(made, cell), _numeric(number)))
     return line
@@ -215,10 +216,9 @@ def _data_of(made: Page, data: Mapping[str, Any], number: int) -> html.HtmlEleme
     caption = E.CAPTION(f"Données de la figure {number}. ", *rich(made, data["caption"]))
     table = scrolling(made, grid(made, data, caption), f"donnees-figure-{number}")
     link = E.A(
-        "Télécharger ces données (CSV)",
+        f"Télécharger les données de la figure {number} (CSV)",
         href="data:text/csv;charset=utf-8,%EF%BB%BF" + quote(_csv(data), safe=";,/!*'()=:@$+"),
         download=f"figure-{number}.csv",
-        **{"aria-label": f"Télécharger ces données (CSV) de la figure {number}"},
     )
     block = E.DETAILS(E.SUMMARY(f"Données de la figure {number}"), table)
     if data.get("note"):

@@ -282,7 +282,8 @@ def foreign_table(made: Page, table: html.HtmlElement) -> list[html.HtmlElement]
     for line in zip(*(cells for _, cells in columns), strict=True):
         tr = etree.SubElement(rows, "tr")
         for place, (text, content) in enumerate(line):
-            td = etree.SubElement(tr, "td") if place else etree.SubElement(tr, "th", scope="row")
+            name = {} if place or len(columns) == 1 else {"scope": "row"}  # one column has nothing to name
+            td = etree.SubElement(tr, "th" if name else "td", name)
             if place and columns[place][0]:
                 td.set("class", "num")
             td.text = text if text or place else french.NOTHING
