@@ -1,8 +1,10 @@
-"""Spoilt and hostile files: read as their cells say, or refused in French; a fixed thousand of benchmarks/fuzz.py."""
+"""Spoilt and hostile files: read as their cells say, or refused; a fixed thousand of benchmarks/fuzz.py."""
 
 from __future__ import annotations
 
+import csv
 import importlib.util
+import io
 import math
 import sys
 from collections import Counter
@@ -19,6 +21,7 @@ from hypothesis import strategies as st
 from ess_analysis import french
 from ess_analysis.errors import DataError
 from ess_analysis.load import load
+from ess_analysis.open_data import read
 
 BENCHMARK = Path(__file__).resolve().parents[1] / "benchmarks" / "fuzz.py"
 RIGHT = {"read", "refused"}
@@ -39,34 +42,39 @@ fuzz = _loaded()
 
 def test_a_thousand_spoilt_files_are_read_right_or_refused() -> None:
     counts: Counter[str] = Counter()
+    alone: Counter[str] = Counter()
     wrong = []
     for way, name, result, why in fuzz.run(1000, seed=7, jobs=2):
         counts[result] += 1
+        alone[result] += way.endswith("sans fiche")
         if result not in RIGHT:
             wrong.append(f"{result} · {name} · {way} · {why}")
     assert wrong == [], "\n".join(wrong[:3])
     assert sum(counts.values()) == 1000
     assert counts["read"] > 100 and counts["refused"] > 100, "the files must not all end the same way"
+    assert alone["read"] > 30 and alone["refused"] > 30, "nor those read without a source sheet"
 
 
-NEUTRAL = {  # hostile things that stand beside the rows: ignored, the rows are read
+NEUTRAL = {  # hostile things that stand beside the rows, or are only long: the rows are read
     "a merge of the whole sheet",
     "a dimension of the whole sheet",
     "macros",
     "external links",
     "names that climb",
     "three hundred thousand lines",
+    "two hundred thousand rows",
+    "half a character in json",
 }
 
 
+@pytest.mark.parametrize("alone", [False, True], ids=["with a source sheet", "alone"])
 @pytest.mark.parametrize("name", list(fuzz.CONSTRUCTIONS))
-def test_a_hostile_construction_is_refused_or_neutral(name: str) -> None:
+def test_a_hostile_construction_is_refused_or_neutral(name: str, alone: bool) -> None:
     with get_context("spawn").Pool(1, initializer=fuzz.limited) as pool:
-        result, why, taken = pool.apply(fuzz.construction, (name,))
+        result, why, taken = pool.apply(fuzz.construction, (name, alone))
     assert result in RIGHT, why
     assert taken < 1024
-    if name in NEUTRAL:
-        assert result in {"read", "refused"}
+    assert result == "refused" or name in NEUTRAL, "what is not neutral is refused, never half read"
 
 
 def test_the_outcomes_that_are_wrong_are_seen() -> None:
@@ -126,6 +134,46 @@ def test_a_hostile_file_name_is_only_a_name(tmp_path: Path, name: str) -> None:
     folder = _folder(tmp_path, name, content, name.replace('"', '\\"'))
     assert set(load(folder).funding["source"]) == {name}
     assert not (folder / "x").exists() and not Path("x").exists()
+
+
+WORDS = st.text(alphabet=st.characters(codec="utf-8", exclude_categories=["C"]), max_size=30)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    rows=st.lists(
+        st.tuples(WORDS, WORDS, st.integers(-(10**7), 10**7), st.integers(2000, 2030)), min_size=1, max_size=8
+    ),
+    separator=st.sampled_from([";", ",", "\t"]),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
+)
+def test_a_table_of_any_texts_gives_the_sum_of_its_amounts_or_says_why_not(
+    rows: list[tuple[str, str, int, int]],
+    separator: str,
+    encoding: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """Whatever the texts say (« total », numbers, quotes, separators), no euro is lost in silence."""
+    path = tmp_path_factory.mktemp("any") / "aides.csv"
+    lines = [
+        [title, who, f"{cents / 100:.2f}".replace(".", ","), str(year)] for title, who, cents, year in rows
+    ]
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, delimiter=separator, quoting=csv.QUOTE_ALL)
+    writer.writerows([["Projet", "Bénéficiaire", "Montant", "Année"], *lines])
+    path.write_bytes(text.getvalue().encode(encoding))
+    try:
+        tables = read(path)
+    except DataError as refused:
+        assert "À faire" in str(refused)
+        return
+    expected = sum(Decimal(cents) / 100 for *_, cents, _ in rows)
+    gap = abs(Decimal(str(round(float(tables.funding["amount_eur"].sum()), 2))) - expected)
+    told = (
+        tables.findings["severity"].eq("blocking").any()
+        or tables.findings["code"].str.contains("TOTAL").any()
+    )
+    assert gap < Decimal("0.005") or told
 
 
 # --- Amounts as people write them ----------------------------------------------------------------

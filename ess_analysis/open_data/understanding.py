@@ -430,7 +430,9 @@ class _Reading:
             filled = self.filled.loc[euros.index, at].sum(axis="columns")
             few = filled.le(max(1.0, filled.median() / 2 if len(filled) else 0))
             alone = labelled & worded.eq(totals.sum(axis="columns")) & (few | totals.all(axis="columns"))
-            labels = texts.where(totals).bfill(axis="columns").iloc[:, 0] if at else pd.Series(dtype="str")
+            labels = pd.Series(None, index=euros.index, dtype="str")
+            for one in at:  # the first that says « total »; a fill along rows would go row by row
+                labels = labels.where(labels.notna(), texts[one].where(totals[one]))
             self._judge_totals(header, euros, alone | filled.eq(0), labels.reindex(euros.index))
             parts = texts.apply(lambda column: column.str.match(r"\s*dont\s").fillna(False)).any(
                 axis="columns"
