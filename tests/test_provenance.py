@@ -176,7 +176,7 @@ def computed(node: dict[str, Any]) -> Decimal:
 
 # --- The numbers as they are shown ----------------------------------------------------------------
 
-_SHOWN = re.compile(r"([-+−]?)(\d{1,3}(?:[\u202f ]\d{3})+|\d+)(?:,(\d+))?(\u00a0%|\u202f%)?")
+_SHOWN = re.compile(r"([-+−]?)(\d{1,3}(?:[\u202f\u00a0 ]\d{3})+|\d+)(?:,(\d+))?(\u00a0%|\u202f%)?")
 
 
 def agree(shown: str, value: Decimal, rounded: bool = False) -> bool:
