@@ -98,7 +98,7 @@ def quality_points(asked: About) -> Listing:
 
 
 def how_much(asked: About) -> Group:
-    """How much at each stage, and from whom; each euro counted once; what carries no year."""
+    """How much at each stage, and from whom; what carries no year, what lines do not explain."""
     sums = stage_sums(asked)
     if sums.empty:
         return shown(silence(asked), dated_years(asked), undated_told(asked))
@@ -120,7 +120,7 @@ def how_much(asked: About) -> Group:
         else SILENCE,
         source=source(asked, frame),
     )
-    return shown(figure, effort_told(asked), *told)
+    return shown(figure, *told)
 
 
 def who_funds(asked: About) -> Group:
@@ -891,9 +891,14 @@ def quoted(cell: pd.DataFrame, asked: About) -> Sentence:
         before, found, after = text.partition(shown_as)
         if found:
             parts += [before] if before else []
-            parts.append(Number(found, trace))
+            parts.append(Number(_unbroken(found) if trace["unit"] == "EUR" else found, trace))
             text = after
     return Sentence((*parts, text) if text else tuple(parts))
+
+
+def _unbroken(text: str) -> str:
+    """An amount of a quotation, its spaces made those that no line is broken at."""
+    return re.sub(r"(?<=\d) (?=\d)", french.THIN, text).replace(" ", french.SOLID)
 
 
 def _amount_written(row: dict[Any, Any], text: str, euros: float, part: int) -> dict[str, Any]:

@@ -280,7 +280,7 @@ def test_results_are_quoted_whole(every: dict[str, About]) -> None:
         for row in rows
     }
     assert told["Appel à projets aux territoires et aux communes"] == (
-        "4 projets soutenus pour un montant global de 171 663 €"
+        "4 projets soutenus pour un montant global de 171\u202f663\u00a0€"
     )
     assert "2 territoires diagnostiqués (roubaisien, tourquennois)" in told["Actions de diagnostic"]
 
