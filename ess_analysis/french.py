@@ -229,7 +229,8 @@ _WHOLE = (
 )
 _AMOUNT = re.compile(
     rf"(?<![\d.,])(?P<whole>{_WHOLE})(?:[.,](?P<decimals>\d+))?\s*"
-    r"(?P<unit>[kK] ?€|[kK](?:EUR|euros?)\b|M ?€|M(?:EUR|euros?)\b|millions? d['’](?:€|euros?\b)|milliers? d['’](?:€|euros?\b)"
+    r"(?P<unit>[kK] ?€|[kK](?:EUR|euros?)\b|M ?€|M(?:EUR|euros?)\b"
+    r"|millions? d['’](?:€|euros?\b)|milliers? d['’](?:€|euros?\b)"
     rf"|€uros?\b|€|(?:euros?|Euros?|EUROS?|EUR|eur)\b)"
     rf"(?:\s*(?:\(\s*(?P<year1>(?:19|20)\d\d)\s*\)|(?:en|pour)\s+(?P<year2>(?:19|20)\d\d)\b))?"
 )

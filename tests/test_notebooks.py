@@ -1,4 +1,4 @@
-"""The notebooks: thin, readable, stored without outputs; each really runs for each value of its parameters."""
+"""The notebooks: thin, readable, stored without outputs; each runs for each value of its parameters."""
 
 from __future__ import annotations
 
