@@ -158,7 +158,7 @@ def _unreadable(name: str, error: object) -> DataError:
 
 def _told_of_text(text: str) -> list[Note]:
     """What the characters say of their past: encoded twice, or accents already lost before publication."""
-    notes = []
+    notes: list[Note] = []
     if text.isascii() and "?" not in text:
         return notes
     double = _DOUBLE.findall(text)
@@ -169,7 +169,7 @@ def _told_of_text(text: str) -> list[Note]:
         )
         notes.append(Note("READ-DOUBLE-ENCODING", "alert", message, stated=double[0]))
     lost = len(_LOST.findall(text))
-    if lost and "\ufffd" in text or lost >= 3:
+    if (lost and "\ufffd" in text) or lost >= 3:
         message = f"Caractères perdus avant la publication ({lost} « ? » ou « \ufffd ») : ils ne sont pas restitués."
         notes.append(Note("READ-LOST-CHARACTERS", "alert", message))
     return notes

@@ -413,7 +413,7 @@ def _of_json(path: Path, name: str, content: bytes) -> Grid:
             or [type(whole).__name__],
             todo="donnez une liste d'objets, un par subvention.",
         )
-    where, rows = next(iter(lists.items()))
+    _, rows = next(iter(lists.items()))
     flat = [dict(_flat(_core(row))) for row in rows]
     header = list(dict.fromkeys(key for row in flat for key in row))
     if len(header) > 2000:

@@ -494,7 +494,7 @@ def _body(grid: Grid, table: TableRead, sheet: SourceSheet, source: str) -> _Bod
         if not sought:
             return count.lt(0)
         amounts = {columns[read.header] for read in table.columns} - set(texts)
-        found = [texts.get(at, values[at]).isin(sought) for at in values if at not in amounts]
+        found = [texts.get(int(str(at)), values[at]).isin(sought) for at in values if at not in amounts]
         return pd.concat(found, axis="columns").any(axis="columns") if found else count.lt(0)
 
     sentences = {_position(_sentence_cell(grid, total))[0] for total in table.totals if total.cell}

@@ -11,7 +11,7 @@ import mmap
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,6 @@ import pandas as pd
 
 from ess_analysis import french, identifiers, schema
 from ess_analysis.delimited import Note, read_delimited, swallows
-from ess_analysis.errors import DataError
 from ess_analysis.grids import TEXTS, Grid
 from ess_analysis.load import KIND_WORDS, MIXED, SHOWN_NOTES, closed_word, distinct_amounts
 from ess_analysis.open_data.headers import words
@@ -269,10 +268,10 @@ class _Pass:
         column = int(self.amount[1:])
         for row in self._asked(query).itertuples():
             cell = Grid(self.path, "", pd.DataFrame()).address(
-                int(row.line) + self.table.header[1] - 1, column
+                int(str(row.line)) + self.table.header[1] - 1, column
             )
             yield Note(
-                "READ-AMOUNT", "blocking", f"« {row.written} » : montant illisible.", cell, row.written
+                "READ-AMOUNT", "blocking", f"« {row.written} » : montant illisible.", cell, str(row.written)
             )
         if unread > SHOWN_NOTES:
             yield Note(

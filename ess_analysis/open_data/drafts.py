@@ -52,7 +52,7 @@ def _unrecognised(path: Path, grids: list[Grid], sheet: str | None, why: str) ->
     named = [grid for grid in grids if sheet in (None, grid.sheet)] or grids
     grid = max(named, key=lambda one: one.values.shape[0] * one.values.shape[1])
     top = grid.values.iloc[:HEADER_WITHIN]
-    row = int((top.notna() & top.astype("str").ne("")).sum(axis="columns").to_numpy().argmax())
+    row = int((top.notna() & (top.astype("str") != "")).sum(axis="columns").to_numpy().argmax())
     columns = list(header_columns(grid, (row + 1, row + 1)))
     first = (ColumnRead(columns[0], "recipient"),) if columns else ()
     table = TableRead(
@@ -65,8 +65,9 @@ def _unrecognised(path: Path, grids: list[Grid], sheet: str | None, why: str) ->
         ignored=dict.fromkeys(columns[1:], "à déclarer, ou à laisser ici avec la raison"),
         doubts="report",
     )
-    about = SourceSheet(path, "", path.stem, "", "", "", "", encoding=grid.encoding, delimiter=grid.delimiter,
-                        tables=(table,))  # fmt: skip
+    about = SourceSheet(
+        path, "", path.stem, "", "", "", "", encoding=grid.encoding, delimiter=grid.delimiter, tables=(table,)
+    )
     return Understood(about, grid, missing=(why, "la colonne des montants"))
 
 
@@ -89,7 +90,7 @@ def _written(path: Path, understood: Understood) -> str:
                 ("decimal", sheet.decimal),
             )
             if value
-        ),  # fmt: skip
+        ),
     ]
     if sheet.currency != "EUR":
         lines.append(_pair("currency", sheet.currency))
@@ -101,8 +102,11 @@ def _written(path: Path, understood: Understood) -> str:
     first, last = table.header
     lines.append(f"header = {last}" if first == last else f"header = [{first}, {last}]")
     lines.append(_pair("record_kind", table.record_kind))
-    lines.append(_pair("stage", table.stage) if table.stage or any(one.stage or one.role == "stage" for one in table.columns)
-                 else '# stage = "awarded"             # allocated, planned, awarded (voté) ou paid (versé)')  # fmt: skip
+    lines.append(
+        _pair("stage", table.stage)
+        if table.stage or any(one.stage or one.role == "stage" for one in table.columns)
+        else '# stage = "awarded"             # allocated, planned, awarded (voté) ou paid (versé)'
+    )
     if table.year:
         lines.append(f"year = {table.year}")
     elif not any(one.role in ("year", "date") or one.year for one in table.columns):
@@ -115,9 +119,12 @@ def _written(path: Path, understood: Understood) -> str:
     )
     if table.section_rows:
         lines.append(_pair("section_rows", table.section_rows))
-    lines += ["", "# Rôles : amount, recipient, funder, title, axis, year, date, programme, places, recipient_id, funder_id, kind,",
-              '# stage… Un montant : { role = "amount", stage = "paid", kind = "loan", year = 2013, unit = 1000 }.',
-              "[table.columns]"]  # fmt: skip
+    lines += [
+        "",
+        "# Rôles : amount, recipient, funder, title, axis, year, date, programme, places, recipient_id, funder_id, kind,",
+        '# stage… Un montant : { role = "amount", stage = "paid", kind = "loan", year = 2013, unit = 1000 }.',
+        "[table.columns]",
+    ]
     lines += [f"{_text(column.header)} = {_role(column)}" for column in table.columns]
     lines += ["", "[table.ignored]"]
     lines += [f"{_text(header)} = {_text(why)}" for header, why in table.ignored.items()]

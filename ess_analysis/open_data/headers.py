@@ -24,7 +24,7 @@ _SCDL_WORDS = (
     ("idAttribuant", r"\b(identification|identifiant|id|siret|siren)\b.*\b(attribu\w*|financeur)\b|\battribuant (id|siret)\b"),
     ("nomAttribuant", r"\b(nom|denomination)\b.*\battribu\w+\b|\battribuant( nom)?$|^attribuant\b"),
     ("rnaBeneficiaire", r"\brna\b"),
-    ("idBeneficiaire", r"\b(identification|identifiant|id|siret|siren)\b.*\bbeneficiaires?\b|\bbeneficiaire (id|siret|siren)\b|^(n|no|num|numero|code)?( de)? ?(siret|siren)\b"),
+    ("idBeneficiaire", r"\b(identification|identifiant|id|siret|siren)\b.*\bbeneficiaires?\b|\bbeneficiaire (id|siret|siren)\b|^(n|no|num|numero|code)?( de)? ?(siret|siren)\b"),  # noqa: E501
     ("nomBeneficiaire", r"\b(nom|denomination|raison sociale)\b.*\bbeneficiaires?\b|\bbeneficiaire (nom|name)\b|^beneficiaires?$"),
     ("dateConvention", r"\bdate\b.*\bconvention\b|\bconvention date\b"),
     ("referenceDecision", r"\breference\b.*\b(decision|deliberation)\b|\bdecision ref\b"),
@@ -66,7 +66,7 @@ def words(header: str) -> str:
 
 
 _MONEY = {"montant", "montants", "subvention", "subventions", "aide", "aides", "amount", "somme", "sommes", "credits",
-          "financement", "financements", "financement", "versement", "versements", "mt", "pret", "prets", "garantie",
+          "financement", "financements", "versement", "versements", "mt", "pret", "prets", "garantie",
           "garanties", "cautionnement", "dotation", "attribution", "attributions", "participation", "participations"}  # fmt: skip
 _FILLER = {"de", "du", "des", "la", "le", "les", "l", "d", "a", "au", "aux", "en", "et", "eur", "euro", "euros", "total",
            "totale", "totaux", "global", "globale", "annuel", "annuelle", "ttc", "association", "associations", "beneficiaire",
@@ -182,7 +182,7 @@ _OTHERS = (
     ("recipient_id", r"^recipient org\w* (identifier|id)$|\b(siret|siren)\b"),
     ("recipient", r"^recipient (org\w*|ind) name$|^(nom )?(de )?(l )?(association|organisme|structure|tiers|recipient)s?( nom| name)?$|"
                   r"^(nom|denomination)( de| du| des)?( l| la)? ?(association|organisme|structure|tiers)\b|^raison sociale\b|"
-                  r"^nom beneficiaire principal$|\bbeneficiaires?\b(?!.*\b(adresse|code|commune|ville|type|statut|categorie|departement|forme)\b)"),
+                  r"^nom beneficiaire principal$|\bbeneficiaires?\b(?!.*\b(adresse|code|commune|ville|type|statut|categorie|departement|forme)\b)"),  # noqa: E501
     ("title", r"^(objets?|intitule\w*|libelle|title|titre|description|descriptif|nom du projet|projet|action)\b"),
     ("programme", r"^(grant programme title|programme name|programme|dispositif|nom demarche ds)$"),
     ("year", r"^(annee|exercice|millesime|year|an)( budgetaire| de la subvention| d attribution)?$"),

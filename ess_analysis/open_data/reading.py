@@ -163,12 +163,12 @@ def _summed(path: Path) -> dict[str, Any] | None:
 def _by_key(frame: pd.DataFrame, key: str) -> dict[str, float]:
     frame = frame[frame["count"] > 0]
     totals = frame.assign(key=frame[key].astype("str")).groupby("key")["amount_eur"].sum()
-    return {name: float(round(total, 2)) for name, total in totals.items()}
+    return {str(name): float(round(total, 2)) for name, total in totals.items()}
 
 
 def _say(tables: Tables) -> None:
     for row in tables.findings[["severity", "message", "cell"]].itertuples():
-        print(f"{schema.SEVERITY_LABELS[row.severity]} · {row.message}", file=sys.stderr)
+        print(f"{schema.SEVERITY_LABELS[str(row.severity)]} · {row.message}", file=sys.stderr)
 
 
 def summary(path: Path, tables: Tables) -> dict[str, Any]:

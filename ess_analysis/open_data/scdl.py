@@ -135,7 +135,7 @@ def shared(
         )
         yield Note("SCDL-SHARED", "alert", text, grid.address(several.index[0], by_field["montant"]))
     if alone:
-        text = f"{french.counted(alone, 'ligne ne porte', 'lignes ne portent', feminine=True)} qu'une part d'une subvention (pourcentage inférieur à 1), sans les autres parts."
+        text = f"{french.counted(alone, 'ligne ne porte', 'lignes ne portent', feminine=True)} qu'une part d'une subvention (pourcentage inférieur à 1), sans les autres parts."  # noqa: E501
         yield Note(
             "SCDL-SHARE-ALONE",
             "info",

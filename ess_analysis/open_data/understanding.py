@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,8 +33,20 @@ from ess_analysis.sources import ColumnRead, SourceSheet, TableRead
 
 HEADER_WITHIN = 60  # rows: a header further down is not looked for
 SCDL, GRANTS_360 = "SCDL", "360Giving"
-_ONE_EACH = ("recipient", "funder", "title", "programme", "year", "date", "axis", "places", "kind", "stage",
-             "recipient_id", "funder_id")  # fmt: skip
+_ONE_EACH = (
+    "recipient",
+    "funder",
+    "title",
+    "programme",
+    "year",
+    "date",
+    "axis",
+    "places",
+    "kind",
+    "stage",
+    "recipient_id",
+    "funder_id",
+)
 
 
 @dataclass(frozen=True)
@@ -448,7 +461,8 @@ class _Reading:
         cents = (euros * 100).round().astype("int64")
         rows = candidates.index[candidates]
         running = cents.where(~candidates, 0).cumsum()
-        since, totals, found = 0, 0, []
+        found: list[int] = []
+        since, totals = 0, 0
         for row in rows:
             value, above = int(cents[row]), int(running[row])
             part, first = above - since, not found and above == 0
@@ -521,7 +535,7 @@ class _Reading:
                         total.dropna().index,
                         "est une ligne mère, détaillée dessous",
                         "sont des lignes mères, détaillées dessous",
-                    )  # fmt: skip
+                    )
                 )
                 return [one for one in read if one != header]
         return read
@@ -529,7 +543,7 @@ class _Reading:
     def _is_parent(self, total: pd.Series, parts: pd.Series) -> bool:
         """Whether each parent's amount is the sum of its lines: those below it, or those of the same recipient."""
         rows = total.index
-        families = [total.notna().cumsum()]
+        families: list[pd.Series[Any]] = [total.notna().cumsum()]
         for header in [*self.table.role("recipient_id"), *self.table.role("recipient")]:
             families.append(self.body[self.table.columns[header]].loc[rows].astype("str"))
         for family in families:
@@ -637,8 +651,14 @@ class _Reading:
         if all(column.stage for column in amounts):
             return ""
         said = words(" ".join([self.path.stem, self.table.grid.sheet, *self._titles()]))
-        found = [stage for stage, pattern in (("paid", r"\b(vers\w+|mandat\w+|paye\w*)\b"),
-                 ("awarded", r"\b(attrib\w+|accord\w+|vot\w+|octroy\w+|conventions?)\b")) if re.search(pattern, said)]  # fmt: skip
+        found = [
+            stage
+            for stage, pattern in (
+                ("paid", r"\b(vers\w+|mandat\w+|paye\w*)\b"),
+                ("awarded", r"\b(attrib\w+|accord\w+|vot\w+|octroy\w+|conventions?)\b"),
+            )
+            if re.search(pattern, said)
+        ]
         if len(found) == 1:
             label = schema.STAGE_LABELS[found[0]]
             self.notes.append(
@@ -661,8 +681,11 @@ class _Reading:
     def _year(self, columns: list[ColumnRead]) -> int | None:
         if any(column.role in {"year", "date"} or column.year for column in columns):
             return None
-        for where, text in (("le titre", " ".join(self._titles())), ("le nom de la feuille", self.table.grid.sheet),
-                            ("le nom du fichier", self.table.grid.member or self.path.stem)):  # fmt: skip
+        for where, text in (
+            ("le titre", " ".join(self._titles())),
+            ("le nom de la feuille", self.table.grid.sheet),
+            ("le nom du fichier", self.table.grid.member or self.path.stem),
+        ):
             years = set(re.findall(r"(?<!\d)(?:19[89]\d|20[0-4]\d)(?!\d)", text))
             if len(years) == 1:
                 year = int(years.pop())

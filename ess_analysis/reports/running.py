@@ -170,6 +170,8 @@ def _reason(error: Exception, task: Task, clock: _Deadline) -> str:
         told = {
             "DataError": error.evalue,
             "MemoryError": f"mémoire épuisée, au-delà des {task.memory} Mo accordés (--memory)",
+            # the kernel could not even write its error down
+            "CellExecutionError": f"mémoire épuisée, sans doute, au-delà des {task.memory} Mo (--memory)",
             "SystemExit": f"le notebook s'est arrêté lui-même (sys.exit, code {error.evalue})",
         }.get(error.ename, f"{error.ename} : {error.evalue}")
         return _one_line(f"{_cell(error.cell_index, error.source, task)}, {told}")
