@@ -333,7 +333,7 @@ def _written(base: Base, rows: list[list[str]], draw: Random) -> bytes:
     if base.name.endswith(".csv"):
         text = io.StringIO()
         delimiter = draw.choice([";", ";", ";", ",", "\t", "|"])
-        quoting = draw.choice([csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
+        quoting: Any = draw.choice([csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
         csv.writer(
             text, delimiter=delimiter, quoting=quoting, lineterminator=draw.choice(["\n", "\r\n"])
         ).writerows(rows)
@@ -696,7 +696,7 @@ def main(arguments: list[str] | None = None) -> int:
     print(f"{'fichier':26}{'façon':20}" + "".join(f"{one:>11}" for one in outcomes))
     for name, way in sorted({key[:2] for key in counts}):
         print(f"{name:26}{way:20}" + "".join(f"{counts[name, way, one]:11}" for one in outcomes))
-    whole = Counter()
+    whole: Counter[str] = Counter()
     for (_, _, result), count in counts.items():
         whole[result] += count
     print(f"{'TOTAL':46}" + "".join(f"{whole[one]:11}" for one in outcomes))
