@@ -84,7 +84,10 @@ class Child:
         """The signal, sent to it and to the processes it started, if it still runs."""
         if not self._ended.is_set():
             with suppress(ProcessLookupError):
-                os.killpg(self.pid, number)
+                try:
+                    os.killpg(self.pid, number)
+                except ProcessLookupError:  # just born: it has no group of its own yet
+                    os.kill(self.pid, number)
 
     def kill(self) -> None:
         """Killed at once, with the processes it started."""
