@@ -79,7 +79,20 @@ def sums(path: str | Path, by: Sequence[str] = ("year", "kind")) -> Sums:
         raise Undecided
     if understood.sheet.tables[0].skip_lines or amounts[0].kind or amounts[0].unit != 1:
         raise Undecided
+    if not _is_utf8(path):
+        raise Undecided
     return _Pass(path, understood.sheet, grid, understood.notes).sums(by)
+
+
+def _is_utf8(path: Path) -> bool:
+    """Whether the whole file is UTF-8, read piece by piece."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            while file.read(HEAD):
+                pass
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 class _Pass:
