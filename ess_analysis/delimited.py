@@ -85,7 +85,7 @@ def decoded(content: bytes, name: str, encoding: str = "") -> tuple[str, str, li
         except (UnicodeDecodeError, LookupError) as error:
             raise DataError(
                 f"Le fichier n'est pas écrit dans l'encodage déclaré : {name}.",
-                seen=[encoding, error],
+                seen=[encoding, _where(error)],
                 todo="corrigez encoding dans la fiche source.",
             ) from error
     if mark and mark[1] != "utf-8-sig":
@@ -93,6 +93,9 @@ def decoded(content: bytes, name: str, encoding: str = "") -> tuple[str, str, li
             return content.decode(mark[1]), mark[1], []
         except UnicodeDecodeError as error:
             raise _unreadable(name, error) from error
+    if wide := _wide(content):
+        text = f"Fichier en {wide} sans marque au début : reconnu à ses octets nuls."
+        return content.decode(wide), wide, [Note("READ-ENCODING", "alert", text)]
     if b"\0" in content:
         raise DataError(
             f"Ce n'est pas un fichier texte : {name}.",
@@ -102,6 +105,20 @@ def decoded(content: bytes, name: str, encoding: str = "") -> tuple[str, str, li
     body = content.removeprefix(codecs.BOM_UTF8) if mark else content
     text, found, notes = _bytes_of_unknown_encoding(body, name, marked=bool(mark))
     return text, found, [*notes, *_told_of_text(text)]
+
+
+def _wide(content: bytes) -> str:
+    """utf-16-le or -be, where one byte in two is nul as it is for Latin letters; empty otherwise."""
+    head = content[: SAMPLE // 2 * 2]
+    if len(content) % 2 or b"\0" not in head:
+        return ""
+    odd, even = head[1::2].count(0) / len(head) * 2, head[0::2].count(0) / len(head) * 2
+    found = "utf-16-le" if odd > 0.8 and even < 0.05 else "utf-16-be" if even > 0.8 and odd < 0.05 else ""
+    try:
+        content.decode(found or "ascii")
+    except UnicodeDecodeError:
+        return ""
+    return found
 
 
 def _bytes_of_unknown_encoding(body: bytes, name: str, marked: bool) -> tuple[str, str, list[Note]]:
@@ -148,10 +165,17 @@ def _french(sample: bytes, encoding: str) -> float:
     )
 
 
+def _where(error: object) -> str:
+    """The byte at which decoding stopped, in French."""
+    if isinstance(error, UnicodeDecodeError):
+        return f"octet {error.object[error.start]:#04x} à la position {error.start}"
+    return "encodage inconnu"
+
+
 def _unreadable(name: str, error: object) -> DataError:
     return DataError(
         f"Encodage du fichier non reconnu : {name}.",
-        seen=[error],
+        seen=[_where(error)],
         todo="enregistrez-le en UTF-8, ou déclarez encoding dans une fiche source.",
     )
 

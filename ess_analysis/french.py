@@ -254,6 +254,11 @@ _YEAR_BEFORE = re.compile(r"(?<!\d)(?:19|20)\d\d\s*[,:]?\s+$")
 _ALONE = re.compile(rf"[-\u2212]?\d[\d.,{_SPACES}]*")
 _IN_BRACKETS = re.compile(rf"\(\s*(\d[\d.,{_SPACES}]*\s*€?)\s*\)")
 _ASIDE = re.compile(r"\([^()]*\)|\b(?:19|20)\d\d\b")  # what may stand beside an amount: brackets, years
+_BESIDE = set(  # words that may stand beside an amount without changing what it is
+    "a l d la le les de du des en pour par an ans annee annees et soit montant total subvention subventions aide "
+    "ttc net euro euros verse versee verses versees accorde accordee accordes accordees attribue attribuee attribues "
+    "attribuees vote votee votes votees somme saison saisons numeraire exercice".split()
+)
 _MARKED = re.compile(rf"[A-JLN-Z][{_SPACES}]+(\d[\d.{_SPACES}]*,\d\d)")  # a letter apart: « N   82 584,28 »
 
 
@@ -310,7 +315,8 @@ def cell_amounts(text: str, decimal: str = "") -> list[Amount]:
     rest = text
     for amount in found:
         rest = rest.replace(amount.text, " ", 1)
-    if re.search(r"\d|\bdont\b", _ASIDE.sub(" ", rest)):  # « 12 € 50 », « 2 x 500 € », « dont 300 € »
+    bare = re.findall(r"[^\W_]+", strip_accents(_ASIDE.sub(" ", rest)).lower())
+    if set(bare) - _BESIDE:  # « 12 € 50 », « 2 x 500 € », « dont 300 € », « plafonné à 500 € »
         return []
     years = {amount.year for amount in found}
     return found if len(found) < 2 or (None not in years and len(years) == len(found)) else []

@@ -6,6 +6,7 @@ refused before any reader opens them, and nothing is unpacked on the disk.
 
 from __future__ import annotations
 
+import html
 import io
 import json
 import re
@@ -48,6 +49,7 @@ class Grid:
     encoding: str = ""
     delimiter: str = ""
     notes: tuple[Note, ...] = ()  # what is told of the file itself
+    formats: dict[int, frozenset[str]] = field(default_factory=dict)  # number formats by column; -1: anywhere
     member: str = ""  # the file of the archive that the grid comes from
 
     def address(self, row: int, column: int) -> str:
@@ -98,9 +100,18 @@ def _not_what_it_says(name: str, content: bytes) -> DataError:
         f"Classeur illisible : {name}."
         if Path(name).suffix in WORKBOOKS
         else f"Le fichier n'est pas ce que dit son nom : {name}.",
-        seen=[content[:8]],
+        seen=[_signature(content)],
         todo="enregistrez-le au format .xlsx, sans mot de passe, ou en .csv.",
     )
+
+
+def _signature(content: bytes) -> str:
+    """What the first bytes say the file is."""
+    for start, said in ((b"PK", "une archive (.xlsx, .ods ou .zip)"), (b"\xd0\xcf\x11\xe0", "un classeur .xls"),
+                        (b"%PDF", "un PDF"), (b"<", "une page HTML ou du XML")):  # fmt: skip
+        if content.lstrip()[: len(start)] == start:
+            return said
+    return "un texte" if b"\0" not in content[:1000] else "des octets d'un autre format"
 
 
 # --- Archives ------------------------------------------------------------------------------------
@@ -113,6 +124,8 @@ def _of_archive(path: Path, content: bytes, encoding: str, delimiter: str) -> It
             if not one.is_dir() and Path(one.filename).suffix.lower() in READABLE - {".zip"}
             and not Path(one.filename).name.startswith(("._", "~$")) and "__MACOSX" not in one.filename
         ]  # fmt: skip
+        tables = [one for one in members if Path(one.filename).suffix.lower() != ".txt"]
+        members = tables or members  # a text beside tables is a read-me
         if not members or len(members) > MOST_MEMBERS:
             raise DataError(
                 f"Archive sans table lisible : {path.name}."
@@ -196,7 +209,10 @@ def _of_workbook(path: Path, name: str, content: bytes) -> tuple[Grid, ...]:
             raise _not_what_it_says(name, content)
         if sum(parts[one] for one in sheets) <= SMALL:
             return _by_openpyxl(path, name, content)
-        return _by_calamine(path, name, content, _facts_by_sheet(archive, facts))
+        grids = _by_calamine(path, name, content, _facts_by_sheet(archive, facts))
+        styles = archive.read("xl/styles.xml").decode("utf-8", "replace") if "xl/styles.xml" in parts else ""
+        declared = frozenset(map(html.unescape, re.findall(r'formatCode="([^"]*)"', styles)))
+        return tuple(replace(grid, formats={-1: declared}) for grid in grids)
 
 
 def _not_read(name: str, error: object) -> DataError:
@@ -229,6 +245,11 @@ def _grid(path: Path, computed: Any, written: Any) -> Grid:
     merged = tuple(
         (r.min_row - 1, r.min_col - 1, r.max_row - 1, r.max_col - 1) for r in computed.merged_cells.ranges
     )
+    formats: dict[int, set[str]] = {}
+    for row in computed.iter_rows():
+        for cell in row:
+            if cell.data_type == "n" and cell.value is not None and cell.number_format != "General":
+                formats.setdefault(cell.column - 1, set()).add(cell.number_format)
     hidden_columns = frozenset(
         at - 1
         for shape in computed.column_dimensions.values()
@@ -244,6 +265,7 @@ def _grid(path: Path, computed: Any, written: Any) -> Grid:
         computed.sheet_state != "visible",
         frozenset(row - 1 for row, shape in computed.row_dimensions.items() if shape.hidden),
         hidden_columns,
+        formats={at: frozenset(used) for at, used in formats.items()},
     )
 
 
@@ -256,6 +278,9 @@ class _Facts:
         rb'<c\b[^>]*?\br="([A-Z]{1,3})(\d{1,7})"[^>]*><f[^>]*?(?:/>|>([^<]*)</f>)(?:<v\s*/>|<v></v>)?</c>'
     )
     _MERGE = re.compile(rb'<mergeCell\b[^>]*?\bref="([A-Z]{1,3})(\d{1,7}):([A-Z]{1,3})(\d{1,7})"')
+    _SUM = re.compile(
+        rb'<c\b[^>]*?\br="([A-Z]{1,3})(\d{1,7})"[^>]*><f[^>]*>((?:SUM|SUBTOTAL)\([^<]*)</f>', re.IGNORECASE
+    )
     _ROW = re.compile(rb'<row\b(?=[^>]*\bhidden="(?:1|true)")[^>]*?\br="(\d{1,7})"')
     _COLUMN = re.compile(rb'<col\b(?=[^>]*\bhidden="(?:1|true)")[^>]*>')
 
@@ -278,6 +303,9 @@ class _Facts:
         self.errors = {(int(r) - 1, _column(c) - 1): v.decode() for c, r, v in self._ERROR.findall(xml)}
         self.formulas = {
             (int(r) - 1, _column(c) - 1): "=" + f.decode() for c, r, f in self._BARE.findall(xml)
+        }
+        self.formulas |= {
+            (int(r) - 1, _column(c) - 1): "=" + f.decode() for c, r, f in self._SUM.findall(xml)
         }
         self.hidden_rows = frozenset(int(row) - 1 for row in self._ROW.findall(xml))
         spans = [
@@ -421,7 +449,16 @@ def _of_json(path: Path, name: str, content: bytes) -> Grid:
             f"JSON aux clés démesurées : {name}.", seen=header[:3], todo="demandez un export en CSV."
         )
     values = pd.DataFrame([header, *([row.get(key) for key in header] for row in flat)], dtype=object)
-    return Grid(path, "", values, encoding="utf-8")
+    said = [
+        whole[key]
+        for key in ("total_count", "nhits", "count", "total")
+        if isinstance(whole, dict) and key in whole
+    ]
+    notes = []
+    if any(isinstance(number, int) and number > len(rows) for number in said):
+        text = f"Export tronqué : le fichier annonce {max(said)} lignes et en contient {len(rows)}."
+        notes.append(Note("READ-TRUNCATED", "blocking", text))
+    return Grid(path, "", values, encoding="utf-8", notes=tuple(notes))
 
 
 def _whole(digits: str) -> int | str:

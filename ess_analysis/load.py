@@ -53,6 +53,10 @@ KIND_WORDS = {
     "subvention en numéraire": "cash",
     "aide financière": "cash",
     "subvention": "cash",
+    "subvention de fonctionnement": "cash",
+    "subvention d'investissement": "cash",
+    "subvention d'équipement": "cash",
+    "subvention exceptionnelle": "cash",
     "aide en nature": "in_kind",
     "en nature": "in_kind",
     "prestation en nature": "in_kind",
@@ -656,7 +660,7 @@ def header_columns(
     first, last = header
     names: dict[int, list[str]] = {}
     for column in range(grid.values.shape[1]):
-        texts = [_header_text(grid, row, column) for row in range(first - 1, min(last, len(grid.values)))]
+        texts = header_levels(grid, header, column)
         if not any(texts):
             below = grid.values[column].iloc[last:last_row]
             if not (below.notna() & below.ne("")).any():
@@ -680,6 +684,13 @@ def header_columns(
             name = numbered
         found[name] = column
     return found
+
+
+def header_levels(grid: Grid, header: tuple[int, int], column: int) -> list[str]:
+    """The words over a column, from the upper header row to the lower; none where the table has no header."""
+    first, last = header
+    rows = range(first - 1, min(last, len(grid.values))) if last else []
+    return [_header_text(grid, row, column) for row in rows]
 
 
 def _header_text(grid: Grid, row: int, column: int) -> str:
@@ -839,6 +850,7 @@ def distinct_amounts(
     unit: float = 1.0,
     strip: str = "",
     currency: str = "EUR",
+    thousands: str = "",
 ) -> _Amounts:
     """The amounts that the distinct values of a column say, each read once."""
     size = len(distinct) + 1
@@ -861,6 +873,8 @@ def distinct_amounts(
             silent[code] = text is not None
         else:
             bare = text.removeprefix(strip).removesuffix(strip).strip() if strip else text
+            if thousands:
+                bare = re.sub(rf"(?<=\d){re.escape(thousands)}(?=\d{{3}}(?!\d))", "", bare)
             found = french.cell_amounts(_in_euros(bare, currency), decimal)
             unread[code] = not found
             if len(found) == 1:
@@ -887,7 +901,13 @@ def _amounts(
     )
     read = next(read for read in body.table.columns if body.columns[read.header] == column)
     amounts = distinct_amounts(
-        distinct, body.sheet.decimal, body.table.no_amount, read.unit, read.strip, body.sheet.currency
+        distinct,
+        body.sheet.decimal,
+        body.table.no_amount,
+        read.unit,
+        read.strip,
+        body.sheet.currency,
+        body.sheet.thousands,
     )
     unread, negative = amounts.unread.copy(), amounts.euros < 0
     for code, found in amounts.several.items():

@@ -126,6 +126,7 @@ class SourceSheet:
     currency: str = "EUR"
     encoding: str = ""
     delimiter: str = ""
+    thousands: str = ""  # a sign between thousands that no rule of French knows: « 12'500 »
     decimal: str = ""  # the decimal sign, where « 1.234 » could be read in two ways
     note: str = ""
     names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # column → written → kept
@@ -144,7 +145,7 @@ class SourceSheet:
 _TOP_KEYS = {"file", "names", "table", "scdl"}
 _FILE_KEYS = {
     "path", "sha256", "title", "producer", "date", "licence", "reliability", "currency", "encoding",
-    "delimiter", "decimal", "note", "standard",
+    "delimiter", "decimal", "thousands", "note", "standard",
 }  # fmt: skip
 _FILE_REQUIRED = ("path", "sha256", "title", "producer", "date", "licence", "reliability")
 _TABLE_KEYS = {
@@ -186,7 +187,10 @@ def _texts(value: object) -> bool:
 # The form of each value; a key that is not here is a text.
 _FORMS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "date": (lambda value: value is not None, "une date"),
-    "header": (lambda value: (_whole(value) and value > 0) or _pair(value), "une ligne (3) ou deux ([3, 4])"),
+    "header": (
+        lambda value: (_whole(value) and value >= 0) or _pair(value),
+        "une ligne (3), deux ([3, 4]), ou 0 pour une table sans en-tête",
+    ),
     "last_row": (_whole, "un numéro de ligne"),
     "year": (_whole, "une année, sans guillemets"),
     "period": (_pair, "deux années : [2012, 2013]"),
@@ -213,6 +217,7 @@ _FORMS: dict[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "decimal": (lambda value: value in ("", ",", "."), "« , » ou « . »"),
     "delimiter": (lambda value: isinstance(value, str) and len(value) <= 1, "un seul caractère"),
+    "thousands": (lambda value: isinstance(value, str) and len(value) <= 1, "un seul caractère"),
     "doubts": (lambda value: value in ("stop", "report"), "« stop » ou « report »"),
     "section_rows": (lambda value: value in ("", "axis", "header"), "« axis » ou « header »"),
     "skip_without_amount": (lambda value: isinstance(value, bool), "true ou false"),
@@ -242,6 +247,13 @@ def read_source_sheet(toml: Path) -> SourceSheet:
     if missing:
         raise DataError(
             f"Fiche source incomplète : {toml}, [file].", seen=missing, todo="ajoutez ces lignes à [file]."
+        )
+    unfinished = [f"{key} = {value}" for key, value in about.items() if str(value).startswith("à compléter")]
+    if unfinished:
+        raise DataError(
+            f"Fiche source à finir : {toml}, [file].",
+            seen=unfinished,
+            todo="remplacez « à compléter » par ce que vous savez, ou par « non précisée ».",
         )
     if Path(about["path"]).name != about["path"]:
         raise DataError(

@@ -135,7 +135,7 @@ def test_each_sample_and_its_draft_say_the_same(
                  "dep53-mayenne/mayenne_2018.xlsx", "jaune-plf2012/jaune_plf2012_subventions_2010.csv"):  # fmt: skip
         path = samples / file
         sheet = tmp_path / f"{path.name}.toml"
-        sheet.write_text(drafts.draft(path), encoding="utf-8")
+        sheet.write_text(drafts.draft(path).replace('à compléter"', 'Ville"'), encoding="utf-8")
         said, alone = summary(path, ess.read(path, source=sheet)), read_alone(path)
         assert {key: said[key] for key in ("rows", "amount_eur", "by_kind", "by_year")} == {
             key: alone[key] for key in ("rows", "amount_eur", "by_kind", "by_year")

@@ -9,7 +9,7 @@ from pathlib import Path
 from ess_analysis.errors import DataError
 from ess_analysis.grids import Grid, read_grids
 from ess_analysis.load import header_columns
-from ess_analysis.open_data.understanding import HEADER_WITHIN, Understood, understand
+from ess_analysis.open_data.understanding import HEADER_WITHIN, UNSURE, Understood, understand
 from ess_analysis.sources import ColumnRead, SourceSheet, TableRead, sha256
 
 LISTED_LINES = 60  # numbers of lines left out that a sheet may list; beyond, a rule says them
@@ -75,7 +75,7 @@ def _written(path: Path, understood: Understood) -> str:
     sheet, table = understood.sheet, understood.sheet.tables[0]
     lines = [
         "# Fiche source préparée par « ess read --draft » : relisez-la et complétez les lignes « à compléter ».",
-        *(f"# Il manque : {one}." for one in understood.missing),
+        *(f"# Il manque : {one.rstrip('.')}." for one in understood.missing),
         "",
         "[file]",
         _pair("path", path.name),
@@ -94,6 +94,8 @@ def _written(path: Path, understood: Understood) -> str:
     ]
     if sheet.currency != "EUR":
         lines.append(_pair("currency", sheet.currency))
+    if understood.missing and not sheet.decimal:
+        lines.append("# thousands = \"'\"               # un signe entre les milliers : 12'500.00")
     if not sheet.decimal and any("décimal" in one for one in understood.missing):
         lines.append('# decimal = ","                 # « , » ou « . » : ce que veut dire « 1.234 »')
     lines += ["", "[[table]]", _pair("id", "T")]
@@ -125,9 +127,18 @@ def _written(path: Path, understood: Understood) -> str:
         '# stage… Un montant : { role = "amount", stage = "paid", kind = "loan", year = 2013, unit = 1000 }.',
         "[table.columns]",
     ]
-    lines += [f"{_text(column.header)} = {_role(column)}" for column in table.columns]
+    several = understood.missing and sum(column.role == "amount" for column in table.columns) > 1
+    for column in table.columns:
+        lines.append(
+            f"{'# ' if several and column.role == 'amount' else ''}{_text(column.header)} = {_role(column)}"
+        )
+    lines += [
+        f'# {_text(header)} = {{ role = "amount" }}' for header, why in table.ignored.items() if why == UNSURE
+    ]
     lines += ["", "[table.ignored]"]
-    lines += [f"{_text(header)} = {_text(why)}" for header, why in table.ignored.items()]
+    for header, why in table.ignored.items():
+        doubt = understood.missing and why == UNSURE  # neither read nor left out until a person has chosen
+        lines.append(f"{'# ' if doubt else ''}{_text(header)} = {_text(why)}")
     return "\n".join(lines) + "\n"
 
 

@@ -21,8 +21,8 @@ _JOINED = {field.lower(): field for field in SCDL_FIELDS}
 # The long labels under which spreadsheets and portals write the same fields, by what must be in them.
 _SCDL_WORDS = (
     ("idRAE", r"\brae\b|\breferencement\b.*\baides\b"),
-    ("idAttribuant", r"\b(identification|identifiant|id|siret|siren)\b.*\b(attribu\w*|financeur)\b|\battribuant (id|siret)\b"),
-    ("nomAttribuant", r"\b(nom|denomination)\b.*\battribu\w+\b|\battribuant( nom)?$|^attribuant\b"),
+    ("idAttribuant", r"\b(identification|identifiant|id|siret|siren)\b.*\b(attribu\w*|financeur)\b|\battrib(uant)? (id|siret)\b"),
+    ("nomAttribuant", r"\b(nom|denomination)\b.*\battribu\w+\b|\battrib(uant)?( nom)?$|^attribuant\b"),
     ("rnaBeneficiaire", r"\brna\b"),
     ("idBeneficiaire", r"\b(identification|identifiant|id|siret|siren)\b.*\bbeneficiaires?\b|\bbeneficiaire (id|siret|siren)\b|^(n|no|num|numero|code)?( de)? ?(siret|siren)\b"),  # noqa: E501
     ("nomBeneficiaire", r"\b(nom|denomination|raison sociale)\b.*\bbeneficiaires?\b|\bbeneficiaire (nom|name)\b|^beneficiaires?$"),
@@ -67,17 +67,18 @@ def words(header: str) -> str:
 
 _MONEY = {"montant", "montants", "subvention", "subventions", "aide", "aides", "amount", "somme", "sommes", "credits",
           "financement", "financements", "versement", "versements", "mt", "pret", "prets", "garantie",
-          "garanties", "cautionnement", "dotation", "attribution", "attributions", "participation", "participations"}  # fmt: skip
+          "garanties", "cautionnement", "avance", "avances", "acompte", "acomptes", "dotation", "attribution", "attributions", "participation", "participations"}  # fmt: skip
 _FILLER = {"de", "du", "des", "la", "le", "les", "l", "d", "a", "au", "aux", "en", "et", "eur", "euro", "euros", "total",
            "totale", "totaux", "global", "globale", "annuel", "annuelle", "ttc", "association", "associations", "beneficiaire",
            "beneficiaires", "pour", "par", "exercice", "annee", "an", "n", "gbp", "usd", "chf", "keur", "meur", "organisme",
            "ville", "commune", "departement", "region", "metropole", "conseil", "municipal", "cm", "cp", "tiers", "sur",
            "numeraire", "publique", "public", "publiques", "publics", "detail", "of", "the", "grant", "grants", "award", "in",
            "1", "2", "3", "4", "5", "subvention", "subventions", "direct", "directe", "directes", "detr", "dsil", "etat",
+           "sub", "subv", "mnt", "milliers", "millions", "remboursable", "remboursables", "recuperable", "recuperables",
            "caution", "cautions", "emprunt", "emprunts", "garantis", "garanti", "accordees"}  # fmt: skip
 _STAGES = {
     "awarded": r"\b(attribu\w*|accord\w*|vote\w*|octroy\w*|engage\w*|notifi\w*|award\w*|alloue\w*|decide\w*|concede\w*|octroi)\b",
-    "paid": r"\b(vers\w*|mandat\w*|pay\w*|paid|disburs\w*|liquid\w*|regl\w*|realise\w*)\b",
+    "paid": r"\b(vers\w*|mandat\w*|pay\w*|paid|disburs\w*|liquid\w*|ordonnanc\w*|regl\w*|realise\w*)\b",
     "planned": r"\b(previsionnel\w*|prevu\w*|propos\w*|planned|bp)\b",
 }
 _SECTIONS = r"\b(fonctionnement|investissement|equipement|exceptionnel\w*|projets?|action\w*|charges?|capital|revenue)\b"
@@ -138,6 +139,8 @@ def _amount(said: str) -> Meaning | None:
                 r"section|chapitre|article|titre|title|intitule|detail des avantages|programme|dispositif|categorie|domaine|"
                 r"statut|etat|description|url|motif|beneficiaires?|lien|observations?|commentaires?|thematique)\b", said):  # fmt: skip
         return None
+    if re.search(r"(?<!\ben )\b(nature|objet|dates?|conditions?|type|id|libelle|statut)$", said):
+        return None
     for pattern, why in _NOT_FUNDING:
         if re.search(pattern, said):
             return Meaning(why=why)
@@ -147,7 +150,7 @@ def _amount(said: str) -> Meaning | None:
             "" if words_only else "amount", kind="in_kind", why="avantages en nature, sans montant"
         )
     kind = ""
-    if re.search(r"\b(prets?|loans?|avances? remboursables?)\b", said):
+    if re.search(r"\b(prets?|loans?|avances? (remboursables?|recuperables?))\b", said):
         kind = "loan"
     elif re.search(r"\b(garanti\w*|caution\w*|guarantee\w*)\b", said):
         kind = "guarantee"
@@ -158,8 +161,9 @@ def _amount(said: str) -> Meaning | None:
     for pattern in _STAGES.values():
         rest = re.sub(pattern, " ", rest)
     rest = re.sub(r"\b(?:19|20)\d\d\b", " ", rest)
-    sure = set(rest.split()) <= _MONEY | _FILLER and len(stages) < 2 and len(set(years)) < 2
-    unit = 1000.0 if "keur" in tokens or "milliers" in tokens else 1_000_000.0 if "meur" in tokens else 1.0
+    part = re.search(r"\b(avances?|acomptes?)\b", said) and not kind  # a part of an amount, not the amount
+    sure = set(rest.split()) <= _MONEY | _FILLER and len(stages) < 2 and len(set(years)) < 2 and not part
+    unit = 1000.0 if tokens & {"keur", "milliers"} else 1_000_000.0 if tokens & {"meur", "millions"} else 1.0
     currency = next(
         (code for word, code in (("gbp", "GBP"), ("usd", "USD"), ("chf", "CHF")) if word in tokens), ""
     )
@@ -180,7 +184,7 @@ _OTHERS = (
     ("funder_id", r"^funding org\w*( \d+)? (identifier|id)$"),
     ("funder", r"^funding org\w* name$|^(financeur|collectivite|nom collectivite|administration|service attribuant)$"),
     ("recipient_id", r"^recipient org\w* (identifier|id)$|\b(siret|siren)\b"),
-    ("recipient", r"^recipient (org\w*|ind) name$|^(nom )?(de )?(l )?(association|organisme|structure|tiers|recipient)s?( nom| name)?$|"
+    ("recipient", r"^recipient (org\w*|ind) name$|^(nom )?(de )?(l )?(association|organisme|organi[sz]ation|structure|tiers|recipient|supplier)s?( nom| name)?$|"
                   r"^(nom|denomination)( de| du| des)?( l| la)? ?(association|organisme|structure|tiers)\b|^raison sociale\b|"
                   r"^nom beneficiaire principal$|\bbeneficiaires?\b(?!.*\b(adresse|code|commune|ville|type|statut|categorie|departement|forme)\b)"),  # noqa: E501
     ("title", r"^(objets?|intitule\w*|libelle|title|titre|description|descriptif|nom du projet|projet|action)\b"),

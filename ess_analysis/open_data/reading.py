@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from ess_analysis import schema, terminal
+from ess_analysis import french, schema, terminal
 from ess_analysis.errors import DataError
 from ess_analysis.grids import TEXTS, Grid, read_grids
 from ess_analysis.load import Tables, load_grid, read_file
@@ -87,6 +87,7 @@ def _findings(tables: Tables, understood: Understood) -> pd.DataFrame:
          "source": _source(understood.sheet.path, understood.grid), "sheet": understood.grid.sheet}
         for one in understood.notes
     ]  # fmt: skip
+    notes += _kinds_note(tables, _source(understood.sheet.path, understood.grid))
     more = schema.conform(pd.DataFrame(notes), "findings") if notes else schema.empty("findings")
     return pd.concat([more, told], ignore_index=True) if len(more) or len(told) else schema.empty("findings")
 
@@ -142,6 +143,9 @@ def _summed(path: Path) -> dict[str, Any] | None:
     except big.Undecided:
         return None
     table = found.sheet.tables[0]
+    kinds = set(found.by["kind"].loc[found.by["kind"]["count"] > 0, "kind"])
+    if len(kinds) > 1 and kinds & {"loan", "guarantee"}:
+        return None
     amount = float(round(found.total, 2))
     return {
         "file": str(path),
@@ -177,19 +181,20 @@ def summary(path: Path, tables: Tables) -> dict[str, Any]:
     `rows` and `amount_eur` are those of the amount that the file publishes, as it publishes it (the lines that
     hold it, or all lines where several columns share it); `by_kind` tells
     what of it is cash, and gives the loans, guarantees and aid in kind that other columns hold, never added.
-    `amount_eur` is null where the file mixes stages: `by_stage` gives each.
+    `amount_eur` is null where the file mixes stages, or loans with grants: `by_stage` and `by_kind` give each.
     """
     source, known = tables.sources[0], tables.funding["amount_eur"].notna()
     funding, main = tables.funding[known], tables.funding[known & _principal(tables.funding)]
+    grants = main[main["kind"].eq("cash")] if _lent(main) else main
     stages = main["stage"].fillna("").nunique()
     return {
         "file": str(path),
         "rows": len(main) if _columns(main) < 2 else len(tables.records),
-        "amount_eur": _sum(main) if len(main) and stages < 2 else None,
+        "amount_eur": _sum(main) if len(main) and stages < 2 and not _lent(main) else None,
         "currency": source.currency,
         "by_kind": _by(funding, "kind"),
-        "by_stage": _by(main, "stage"),
-        "by_year": _by(main, "year"),
+        "by_stage": _by(grants, "stage"),
+        "by_year": _by(grants, "year"),
         "standard": source.standard,
         "encoding": source.encoding,
         "delimiter": source.delimiter,
@@ -203,6 +208,25 @@ def _principal(funding: pd.DataFrame) -> pd.Series:
     """Whether a row is of the amount that the file publishes: a column of loans beside it is another amount."""
     cash = funding["kind"].eq("cash")
     return cash | ~funding["record_id"].isin(funding.loc[cash, "record_id"])
+
+
+def _lent(main: pd.DataFrame) -> bool:
+    """Whether grants and loans or guarantees stand in the same column: no one sum is theirs."""
+    kinds = set(main["kind"].dropna())
+    return len(kinds) > 1 and bool(kinds & {"loan", "guarantee"})
+
+
+def _kinds_note(tables: Tables, source: str) -> list[dict[str, Any]]:
+    """That the column of amounts holds several kinds, and what each is worth."""
+    main = tables.funding[tables.funding["amount_eur"].notna() & _principal(tables.funding)]
+    if main["kind"].nunique() < 2:
+        return []
+    each = french.listing(
+        f"{schema.KIND_LABELS[str(kind)]} {french.euros(total)}"
+        for kind, total in main.groupby("kind")["amount_eur"].sum().items()
+    )
+    text = f"La colonne des montants mêle plusieurs formes d'aide ({each}) : les ventilations ne les additionnent pas."
+    return [{"code": "READ-KINDS", "severity": "alert", "message": text, "source": source}]
 
 
 def _columns(funding: pd.DataFrame) -> int:

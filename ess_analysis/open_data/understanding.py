@@ -26,12 +26,14 @@ from ess_analysis.load import (
     closed_word,
     distinct_amounts,
     header_columns,
+    header_levels,
 )
-from ess_analysis.open_data import scdl
+from ess_analysis.open_data import doubts, scdl
 from ess_analysis.open_data.headers import Meaning, meaning, words
 from ess_analysis.sources import ColumnRead, SourceSheet, TableRead
 
 HEADER_WITHIN = 60  # rows: a header further down is not looked for
+UNSURE = "peut-être un montant : l'en-tête ne le dit pas assez"
 SCDL, GRANTS_360 = "SCDL", "360Giving"
 _ONE_EACH = (
     "recipient",
@@ -81,8 +83,11 @@ def understand(path: Path, grids: Iterable[Grid], sheet: str | None = None, whol
 
     Without `whole`, the grids are the head of a file: nothing is told of its rows.
     """
-    table, notes = _the_table(path, list(grids), sheet)
-    return _Reading(path, table, list(notes), whole).understood()
+    grids = list(grids)
+    table, notes = _the_table(path, grids, sheet)
+    return _Reading(
+        path, table, list(notes), whole, others=[grid for grid in grids if grid is not table.grid]
+    ).understood()
 
 
 # --- Which sheet, which header -------------------------------------------------------------------
@@ -101,10 +106,21 @@ def _the_table(path: Path, grids: list[Grid], sheet: str | None) -> tuple[_Table
     found = [table for grid in grids if (table := _table_of(grid)) and not _is_pivot(table)]
     tables = [table for table in found if _has_amounts(table)]
     if found and not tables:
+        cells = [
+            str(value)
+            for table in found
+            for header in table.role("amount")
+            for value in table.body[table.columns[header]].head(200)
+            if not _blank(value)
+        ]
         raise DataError(
-            f"Aucun montant sous l'en-tête : {path.name}.",
-            seen=[", ".join(table.role("amount")) for table in found],
-            todo="vérifiez que le fichier contient des lignes.",
+            f"Aucun montant sous l'en-tête : {path.name}."
+            if not cells
+            else f"Les montants ne se lisent pas : {path.name}, « {found[0].role('amount')[0]} ».",
+            seen=cells or [", ".join(table.role("amount")) for table in found],
+            todo="vérifiez que le fichier contient des lignes."
+            if not cells
+            else "déclarez decimal, thousands, currency ou strip dans une fiche source (ess read FICHIER --draft).",
         )
     notes: list[Note] = []
     seen = [table for table in tables if not table.grid.hidden]
@@ -159,16 +175,21 @@ def _table_of(grid: Grid) -> _Table | None:
             table = _headed(grid, (first + 1, row + 1))
             known = sum(bool(one.role or one.field) for one in table.meanings.values())
             score = (known, not _headed_again(table))
-            if table.role("amount") and known >= 2 and (best is None or score > best[0]):
+            if not table.role("amount") or known < 2:
+                continue
+            upper = best is not None and first < row and best[1].header == (first + 1, first + 1)
+            if best is None or score > best[0] or (upper and score[1] and not best[0][1]):
                 best = (score, table)
     return best[1] if best else None
 
 
 def _headed_again(table: _Table) -> bool:
-    """Whether the line under the header still names amounts: it is the lower level of the header."""
+    """Whether the line under the header has words where amounts should be: it is the lower level of the header."""
     below = table.body.iloc[:1]
     texts = [str(value) for header in table.role("amount") for value in below[table.columns[header]]]
-    return any(meaning(text).role == "amount" for text in texts)
+    return any(re.search(r"[^\W\d_]{3}", text) and not re.search(r"\d", text) for text in texts) or any(
+        meaning(text).role == "amount" for text in texts
+    )
 
 
 def _blank(value: object) -> bool:
@@ -188,9 +209,14 @@ def _spans(grid: Grid, row: int) -> bool:
 
 
 def _headed(grid: Grid, header: tuple[int, int]) -> _Table:
+    """The table under a header; a name that says nothing alone is read with the levels above it."""
     columns = header_columns(grid, header)
-    names = {name: (name if len(name) <= 160 else "") for name in columns}
-    return _Table(grid, header, columns, {name: meaning(said) for name, said in names.items()})
+    meanings = {}
+    for name, at in columns.items():
+        levels = " ".join(dict.fromkeys(text for text in header_levels(grid, header, at) if text))
+        read = [meaning(text) if len(text) <= 160 else Meaning() for text in (name, levels)]
+        meanings[name] = read[0] if header[0] == header[1] or read[0].role not in ("", "amount") else read[1]
+    return _Table(grid, header, columns, meanings)
 
 
 def _is_pivot(table: _Table) -> bool:
@@ -230,7 +256,10 @@ def _same(one: _Table, other: _Table) -> bool:
 class _Reading:
     """The understanding of one table, step by step; each step adds what it found to the notes or to `missing`."""
 
-    def __init__(self, path: Path, table: _Table, notes: list[Note], whole: bool = True) -> None:
+    def __init__(
+        self, path: Path, table: _Table, notes: list[Note], whole: bool = True, others: Iterable[Grid] = ()
+    ) -> None:
+        self.others = list(others)
         self.path, self.table, self.notes, self.whole = path, table, notes, whole
         self.missing: list[str] = []
         self.ignored: dict[str, str] = {}
@@ -243,9 +272,12 @@ class _Reading:
         self.decimal, self.currency = "", "EUR"
 
     def understood(self) -> Understood:
+        self._skip_numbered()
         self.currency = self._currency()
         amounts = self._amount_columns()
         columns = [*self._fact_columns(), *amounts]
+        self._refuse_units(amounts)
+        self._refuse_other_lines(columns)
         stage = self._stage(amounts)
         grid, table = self.table.grid, self.table
         for header in table.columns:
@@ -288,7 +320,7 @@ class _Reading:
             scdl_columns=fields,
             standard=scdl.version(fields) if self.standard == SCDL else self.standard,
         )
-        if self.standard == SCDL and self.whole:
+        if self.whole and amounts:
             self._tell_scdl(fields, amounts)
         return Understood(sheet, grid, tuple(self.notes), tuple(self.missing))
 
@@ -296,9 +328,10 @@ class _Reading:
         """How the rows depart from the standard, and the grants that several recipients share."""
         rows = self.filled.index[self.filled.any(axis="columns") & ~self.filled.index.isin(self.skipped)]
         grid, columns = self.table.grid, self.table.columns
-        self.notes += scdl.departures(grid, columns, fields, rows)
-        if amounts:
-            self.notes += scdl.shared(grid, columns, fields, rows, self._euros(amounts[0].header)[0])
+        if self.standard == SCDL:
+            self.notes += scdl.departures(grid, columns, fields, rows)
+        main = {**fields, amounts[0].header: "montant"}
+        self.notes += scdl.shared(grid, columns, main, rows, self._euros(amounts[0].header)[0])
 
     # -- amounts
 
@@ -329,27 +362,33 @@ class _Reading:
         self.decimal = self._decimal(named)
         self._skip_lines_apart(named)
         read: list[str] = []
+        unsure: list[str] = []
+        wordy: list[tuple[str, float]] = []
         for header in named:
             values = self._values(header)
             if values.empty:
                 continue
             unread = self._euros(header)[1].mean()
-            if unread > 0.2:
-                if not table.meanings[header].kind:
-                    if table.meanings[header].sure:
-                        self.missing.append(
-                            f"« {header} » : {unread:.0%} des cellules ne se lisent pas comme des montants"
-                        )
-                self.ignored[header] = "texte, sans montant"
-            elif table.meanings[header].sure:
+            if unread <= 0.2 and table.meanings[header].sure:
                 read.append(header)
-            else:
-                self.ignored[header] = "peut-être un montant : l'en-tête ne le dit pas assez"
-        unsure = [header for header, why in self.ignored.items() if why.startswith("peut-être")]
+            elif unread <= 0.2:
+                unsure.append(header)
+            elif not table.meanings[header].kind and table.meanings[header].sure:
+                wordy.append((header, unread))
+            if unread > 0.2:
+                self.ignored[header] = "texte, sans montant"
+        for header, unread in wordy:
+            digits = self._values(header).map(lambda value: bool(re.search(r"\d", str(value)))).any()
+            if digits or not read:
+                self.missing.append(
+                    f"« {header} » : {unread:.0%} des cellules ne se lisent pas comme des montants"
+                )
+        asked = f" (« {' », « '.join(unsure)} » ?)" if unsure else ""
         if not read:
-            self.missing.append(
-                "la colonne des montants" + (f" (« {' », « '.join(unsure)} » ?)" if unsure else "")
-            )
+            self.missing.append(f"la colonne des montants{asked}")
+        elif unsure:
+            self.missing.append(f"ce que sont les autres montants{asked}")
+        self.ignored |= dict.fromkeys(unsure, UNSURE)
         self._skip_totals(read)
         read = self._without_sums(read)
         self._refuse_rivals(read)
@@ -368,6 +407,9 @@ class _Reading:
         written = words(self._header_text(at))
         texts = self.body[at].map(lambda value: words(str(value)) if isinstance(value, str) else "")
         rows = texts.index[texts.eq(written) & texts.ne("")]
+        other = [row for row in rows if not self._repeats_header(row)]
+        if other:
+            self.missing.append(f"la ligne {other[0] + 1} : l'en-tête d'une seconde table, sous la première")
         if not len(rows):
             return
         self.skipped |= set(rows)
@@ -379,6 +421,19 @@ class _Reading:
             re.search(r"\([^()]+\)", " ".join(map(str, row))) for row in heads
         ):
             self.section_rows = "header"
+
+    def _repeats_header(self, row: int) -> bool:
+        """Whether half of the cells of a row, or more, are the header's own, words in brackets apart."""
+        said = {
+            at: re.sub(r"\([^()]*\)", "", str(value))
+            for at, value in self.body.loc[row].items()
+            if not _blank(value)
+        }
+        same = [
+            words(text) == words(re.sub(r"\([^()]*\)", "", self._header_text(int(str(at)))))
+            for at, text in said.items()
+        ]
+        return sum(same) * 2 >= len(same)
 
     def _header_text(self, at: int) -> str:
         value = self.table.grid.values.iat[self.table.header[1] - 1, at]
@@ -410,6 +465,15 @@ class _Reading:
         """Rows of one cell without an amount: titles of sections, footers, dates of extraction."""
         amounts = [self.table.columns[header] for header in named]
         count = self.filled.sum(axis="columns")
+        for row in self._values_rows(amounts):
+            said = [
+                meaning(str(value))
+                for value in self.body.loc[row]
+                if isinstance(value, str) and len(value) < 60
+            ]
+            if any(one.role == "amount" for one in said) and sum(bool(one.role) for one in said) > 1:
+                self.missing.append(f"la ligne {row + 1} : l'en-tête d'une seconde table, sous la première")
+                break
         alone = (
             count.eq(1) & ~self.filled[amounts].any(axis="columns") & ~self.filled.index.isin(self.skipped)
         )
@@ -429,6 +493,15 @@ class _Reading:
             )
         )
 
+    def _values_rows(self, amounts: list[int]) -> list[int]:
+        """The rows of two cells or more whose amounts are words or blanks, where a header could stand."""
+        wordy = pd.Series(True, index=self.body.index)
+        for at in amounts:
+            wordy &= ~_digits(self.body[at])
+        several = self.filled.sum(axis="columns").gt(1)
+        rows = self.body.index[wordy & several & ~self.body.index.isin(self.skipped)]
+        return [int(row) for row in rows[:2000]]
+
     def _skip_totals(self, read: list[str]) -> None:
         """Rows that add up others: told by their words and by their sum, together."""
         amounts = {self.table.columns[header] for header in self.table.role("amount")}
@@ -446,7 +519,7 @@ class _Reading:
             labels = pd.Series(None, index=euros.index, dtype="str")
             for one in at:  # the first that says « total »; a fill along rows would go row by row
                 labels = labels.where(labels.notna(), texts[one].where(totals[one]))
-            self._judge_totals(header, euros, alone | filled.eq(0), labels.reindex(euros.index))
+            self._judge_totals(header, euros, alone | filled.eq(0), labels.reindex(euros.index), filled)
             parts = texts.apply(lambda column: column.str.match(r"\s*dont\s").fillna(False)).any(
                 axis="columns"
             )
@@ -456,55 +529,117 @@ class _Reading:
                     f"la ligne {row + 1}, « dont… » : le détail d'une autre ligne, ou un montant de plus ?"
                 )
 
-    def _judge_totals(self, header: str, euros: pd.Series, candidates: pd.Series, labels: pd.Series) -> None:
+    def _judge_totals(
+        self, header: str, euros: pd.Series, candidates: pd.Series, labels: pd.Series, filled: pd.Series
+    ) -> None:
         """The candidates that are the sum of the rows above, of their part or of its totals are left out."""
         cents = (euros * 100).round().astype("int64")
+        formulas = doubts.vertical_sums(self.table.grid.formulas, self.table.columns[header]) & set(
+            euros.index
+        )
+        candidates = candidates | candidates.index.isin(sorted(formulas))
         rows = candidates.index[candidates]
         running = cents.where(~candidates, 0).cumsum()
+        whole = int(running.iloc[-1]) if len(running) else 0
         found: list[int] = []
+        asked: dict[int, str] = {}
+        grand = gap = None
         since, totals = 0, 0
         for row in rows:
             value, above = int(cents[row]), int(running[row])
             part, first = above - since, not found and above == 0
             label = labels[row] if isinstance(labels[row], str) else ""
-            if not first and value in {part, above, totals}:
+            plain = bool(_PLAIN_TOTAL.fullmatch(label))
+            if (
+                (not first and value in {part, above, totals})
+                or row in formulas
+                or (first and label and value == whole)
+            ):
                 found.append(row)
-            elif not first and _PLAIN_TOTAL.fullmatch(label):
+            elif not first and plain:
                 found.append(row)
-                self._told_gap(row, header, value, above, part)
+                gap = (row, value, above, part)
             elif label:
-                self.missing.append(f"la ligne {row + 1}, « {label} » : total ou bénéficiaire ?")
+                asked[row] = f"la ligne {row + 1}, « {label} » : total ou bénéficiaire ?"
             else:
-                self.missing.append(
+                asked[row] = (
                     f"la ligne {row + 1} : un montant sans aucun mot, qui n'est la somme d'aucune autre"
                 )
+            if row in found and (plain or value == above) and value > part:
+                grand = row
             totals += value if value != totals else 0
             since = above
-        last = euros.index[-1] if len(euros) else None
-        if last is not None and last not in set(rows) and len(euros) > 3 and cents[last]:
-            if int(cents[last]) * 2 == int(running.iloc[-1]):
+        named = [row for row in asked if isinstance(labels[row], str)]
+        if gap and named and gap[1] == gap[2] + int(cents[[row for row in named if row < gap[0]]].sum()):
+            asked, gap = (
+                {row: why for row, why in asked.items() if row not in named},
+                None,
+            )  # data, the total says so
+        if gap:
+            self._told_gap(header, *gap)
+        self.missing += asked.values()
+        left = cents[~cents.index.isin([*found, *asked])]
+        self._skip_families(left, filled)
+        self._refuse_thin(filled[filled.index.isin(left.index)], grand)
+        if len(left) > 3 and left.iloc[-1] and left.index[-1] not in self.skipped:
+            if int(left.iloc[-1]) * 2 == int(left.sum()):
                 self.missing.append(
-                    f"la ligne {last + 1} : son montant est la somme de tous les autres ; un total ?"
+                    f"la ligne {left.index[-1] + 1} : son montant est la somme de tous les autres ; un total ?"
                 )
         if found:
             self.skipped |= set(found)
-            self.notes.append(
-                _about_rows(
-                    "READ-TOTAL",
-                    "info",
-                    pd.Index(found),
-                    "est un total : elle n'est pas comptée",
-                    "sont des totaux : elles ne sont pas comptées",
-                )
+            self._tell_totals(found)
+
+    def _tell_totals(self, rows: list[int]) -> None:
+        self.notes.append(
+            _about_rows(
+                "READ-TOTAL",
+                "info",
+                pd.Index(rows),
+                "est un total : elle n'est pas comptée",
+                "sont des totaux : elles ne sont pas comptées",
+            )
+        )
+
+    def _skip_families(self, cents: pd.Series, filled: pd.Series) -> None:
+        """Rows that each add up those beside them, over the whole table: sections if they are bare, asked if not."""
+        rows = doubts.parents(cents) or doubts.parents(cents, below=False)
+        if not rows:
+            return
+        if (filled[rows] < filled.median()).all():
+            self.skipped |= set(rows)
+            self._tell_totals(rows)
+        else:
+            listed = ", ".join(str(row + 1) for row in rows[:5])
+            self.missing.append(
+                f"les lignes {listed} : chacune est la somme des suivantes, ne faut-il pas choisir ?"
             )
 
-    def _told_gap(self, row: int, header: str, value: int, everything: int, since: int) -> None:
+    def _refuse_thin(self, filled: pd.Series, grand: int | None) -> None:
+        """Rows much emptier than the others, under them or under the grand total, or named as summaries are."""
+        filled = filled[~filled.index.isin(self.skipped)]
+        usual = filled.median() if len(filled) else 0
+        bare = filled.lt(usual)
+        after = [row for row in filled.index[bare] if grand is not None and row > grand]
+        named = [row for row in filled.index[filled.le(usual / 2)] if doubts.is_summary(self._words_of(row))]
+        for row in list(dict.fromkeys([*after, *named, *doubts.thin_tail(filled)]))[:3]:
+            self.missing.append(
+                f"la ligne {row + 1}, « {self._words_of(row)[:60]} » : bien moins remplie que les autres, est-ce une donnée ?"
+            )
+
+    def _words_of(self, row: int) -> str:
+        return " · ".join(
+            str(value) for value in self.body.loc[row] if isinstance(value, str) and value.strip()
+        )
+
+    def _told_gap(self, header: str, row: int, value: int, everything: int, since: int) -> None:
         cell = self.table.grid.address(row, self.table.columns[header])
         message = (
             f"Total annoncé {french.euros(value / 100)} en {cell}, qui n'est ni la somme des lignes "
             f"({french.euros(everything / 100)}) ni celle de sa partie ({french.euros(since / 100)})."
         )
-        self.notes.append(Note("READ-TOTAL-GAP", "alert", message, cell))
+        rounding = min(abs(value - everything), abs(value - since)) <= 100
+        self.notes.append(Note("READ-TOTAL-GAP", "alert" if rounding else "blocking", message, cell))
 
     def _without_sums(self, read: list[str]) -> list[str]:
         """The amount columns, those that only add up the others left out."""
@@ -518,11 +653,15 @@ class _Reading:
                 continue
             total, parts = frames[header], frames[others].sum(axis="columns", min_count=1)
             both = total.notna() & parts.notna()
-            if (
-                both.mean() > 0.9
-                and ((total - parts).abs()[both] < 0.005).all()
-                and (len(others) > 1 or "total" in words(header))
-            ):
+            equal = (total - parts).abs()[both] < 0.005
+            summing = len(others) > 1 or "total" in words(header)
+            if summing and 0.5 < equal.mean() < 1 and both.mean() > 0.5:
+                row = equal.index[~equal][0]
+                self.missing.append(
+                    f"la ligne {row + 1} : « {header} » n'y est pas la somme des autres colonnes, comme ailleurs"
+                )
+                return read
+            if summing and both.mean() > 0.9 and equal.all():
                 self.ignored[header] = "somme des autres colonnes"
                 return [one for one in read if one != header]
             if len(others) == 1 and not both.any() and self._is_parent(total, parts):
@@ -554,13 +693,19 @@ class _Reading:
 
     def _refuse_rivals(self, read: list[str]) -> None:
         """Two columns that could each be *the* amount, with nothing to tell them apart."""
-        told: dict[tuple[object, ...], str] = {}
-        for header in read:
+        for at, header in enumerate(read):
             said = self.table.meanings[header]
-            key = (said.stage, said.kind, said.year, said.section)
-            if key in told:
-                self.missing.append(f"lequel est le montant : « {told[key]} » ou « {header} » ?")
-            told[key] = header
+            for other in read[:at]:
+                beside = self.table.meanings[other]
+                apart = said.stage and beside.stage and said.stage != beside.stage
+                apart = (
+                    apart
+                    or (said.year and beside.year and said.year != beside.year)
+                    or said.kind != beside.kind
+                )
+                apart = apart or (said.section and beside.section and said.section != beside.section)
+                if not apart:
+                    self.missing.append(f"lequel est le montant : « {other} » ou « {header} » ?")
 
     def _refuse_shift(self, read: list[str]) -> None:
         """A decimal comma without quotes, in a file cut at commas, pushes its cents into the next column."""
@@ -573,12 +718,7 @@ class _Reading:
                 continue
             texts = self._values(beside).astype("str").str.strip()
             cents = texts.str.fullmatch(r"\d{1,3}(?:\.\d+)?\s*(?:€|euros?|EUR)?").fillna(False).astype("bool")
-            known = beside.startswith("colonne ") or self.table.meanings[beside].role in {
-                "kind",
-                "title",
-                "recipient",
-                "funder",
-            }
+            known = not re.search(_NUMERIC, words(beside)) or beside.startswith("colonne ")
             if cents.any() and (known or not cents.all()):
                 row = texts.index[cents][0]
                 self.missing.append(
@@ -602,12 +742,98 @@ class _Reading:
             found |= {
                 code for code, sign in signs.items() if texts.str.contains(sign, regex=True, case=False).any()
             }
+        around = doubts.currencies([*self._titles(), *self._formats()])
+        if around and not found:
+            found = around
+        elif around - found:
+            self.missing.append(
+                f"la monnaie : {', '.join(sorted(around | found))} selon l'endroit du fichier"
+            )
+        english = any(re.search(r"\b(amount|paid|award\w*|grants?)\b", words(header)) for header in amounts)
+        if english and not found:
+            self.missing.append("la monnaie : les en-têtes sont en anglais et rien ne la dit")
         if len(found) > 1:
             self.missing.append(f"la monnaie : {', '.join(sorted(found))} dans le même fichier")
         if found and found != {"EUR"} and len(found) == 1:
             code = next(iter(found))
             self.notes.append(Note("READ-CURRENCY", "alert", f"Montants en {code}, non convertis."))
-        return next(iter(sorted(found)), "GBP" if self.standard == GRANTS_360 else "EUR")
+        return next(iter(sorted(found)), "EUR")
+
+    def _formats(self) -> list[str]:
+        """The number formats of the columns of amounts, as far as the file tells."""
+        formats = self.table.grid.formats
+        at = [self.table.columns[header] for header in self.table.role("amount")]
+        return [one for column in [*at, -1] for one in formats.get(column, ())]
+
+    def _refuse_units(self, amounts: list[ColumnRead]) -> None:
+        """Thousands, millions or cents said anywhere but in the header of the amount."""
+        if any(column.unit != 1 for column in amounts):
+            return
+        skipped = [
+            str(value)
+            for row in sorted(self.skipped)
+            if self.filled.loc[row].sum() < 3
+            for value in self.body.loc[row]
+            if isinstance(value, str)
+        ]
+        elsewhere = [
+            str(value)
+            for grid in self.others
+            for value in grid.values.iloc[:200].to_numpy().ravel()
+            if isinstance(value, str) and re.search(r"\ben (?:milliers|k ?€|k ?euros)", value, re.IGNORECASE)
+        ]
+        found = doubts.unit([*self._titles(), *skipped, *elsewhere, self.table.grid.sheet, self.path.stem])
+        found = found or doubts.unit(one for one in self._formats() if not doubts.scaled(one))
+        amounts_at = {self.table.columns[column.header] for column in amounts}
+        for header, at in self.table.columns.items():
+            if not found and at not in amounts_at:
+                found = (
+                    doubts.unit([header])
+                    if self.table.meanings[header].role == "" and len(header) < 40
+                    else None
+                )
+                found = found or doubts.unit_alone(pd.unique(self._values(header))[:50])
+        if found:
+            self.missing.append(f"l'unité des montants : « {found} » est écrit hors de leur en-tête")
+
+    def _refuse_other_lines(self, columns: list[ColumnRead]) -> None:
+        """Lines that another column says refused, cancelled, lent or guaranteed: they are not grants."""
+        read = {column.header: column.role for column in columns}
+        for header in self.table.columns:
+            role = read.get(header, "")
+            if role in {
+                "amount",
+                "recipient",
+                "funder",
+                "recipient_id",
+                "funder_id",
+                "places",
+                "date",
+                "year",
+            }:
+                continue
+            values = self._values(header)
+            refused = doubts.not_granted(values)
+            other = doubts.other_kind(values) if role != "kind" else None
+            if refused and role != "title":
+                self.missing.append(f"« {header} » dit « {refused} » : faut-il compter ces lignes ?")
+            elif other and role not in {"title", "axis", "programme"}:
+                self.missing.append(f"« {header} » dit « {other} » : est-ce la forme de l'aide ?")
+
+    def _skip_numbered(self) -> None:
+        """The rows of column numbers under the header."""
+        rows = list(doubts.numbered(self.body))
+        if rows:
+            self.skipped |= set(rows)
+            self.notes.append(
+                _about_rows(
+                    "READ-NOT-DATA",
+                    "info",
+                    pd.Index(rows),
+                    "numérote les colonnes",
+                    "numérotent les colonnes",
+                )
+            )
 
     # -- the other facts
 
@@ -636,6 +862,11 @@ class _Reading:
                 else:
                     columns.append(ColumnRead(header, role))
         roles = {column.role for column in columns}
+        for header, said in self.table.meanings.items():
+            if "kind" not in roles and said.role in ("", "kind") and doubts.all_kinds(self._values(header)):
+                columns.append(ColumnRead(header, "kind"))
+                self.ignored.pop(header, None)
+                roles.add("kind")
         if "year" in roles and "date" in roles:
             late = [column.header for column in columns if column.role == "date"]
             columns = [column for column in columns if column.role != "date"]
@@ -694,6 +925,11 @@ class _Reading:
         return None
 
 
+_NUMERIC = (  # headers under which whole numbers of one to three digits are at home
+    r"\b(code|n|no|num|numero|dep|departement|dept|insee|cp|postal|nombre|nb|taux|pourcentage|pct|age|mois|jour|annee|an|"
+    r"chapitre|article|fonction|sous fonction|section|classe|rang|ordre|id|identifiant|ref|reference|duree|canton|axe|"
+    r"version|lot|tranche|note|effectif|adherents|quantite|number|count)\b|%"
+)
 _TOTAL = re.compile(
     r"\s*(?:(?:sous|s)?[-/ ]*t ?o ?t ?a ?(?:l|ux)\b|montant total\b|(?:ensemble|cumul|somme)\s*:?\s*$)|.*\btotal\s*:?\s*$",
     re.IGNORECASE | re.DOTALL,
@@ -703,6 +939,13 @@ _PLAIN_TOTAL = re.compile(
     r"(?: (?:vers|attribu|accord|vot)[ée]e?s)?)?(?: en| pour)?\s*(?:\d{4})?\s*:?\s*(?:€|en euros)?\s*",
     re.IGNORECASE,
 )
+
+
+def _digits(values: pd.Series) -> pd.Series:
+    """Whether each cell holds a digit."""
+    if values.dtype == "str":
+        return values.str.contains("[0-9]", regex=True, na=False)
+    return values.map(lambda value: not _blank(value) and bool(re.search(r"\d", str(value)))).astype("bool")
 
 
 def _lettered(values: pd.Series) -> pd.Series:
