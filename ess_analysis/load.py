@@ -657,7 +657,7 @@ def header_columns(
 
     `said` are the headers that the source sheet speaks of; without it, every column gets a name of its own.
     """
-    first, last = header
+    _, last = header
     names: dict[int, list[str]] = {}
     for column in range(grid.values.shape[1]):
         texts = header_levels(grid, header, column)

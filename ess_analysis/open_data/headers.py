@@ -67,7 +67,7 @@ def words(header: str) -> str:
 
 _MONEY = {"montant", "montants", "subvention", "subventions", "aide", "aides", "amount", "somme", "sommes", "credits",
           "financement", "financements", "versement", "versements", "mt", "pret", "prets", "garantie",
-          "garanties", "cautionnement", "avance", "avances", "acompte", "acomptes", "dotation", "attribution", "attributions", "participation", "participations"}  # fmt: skip
+          "garanties", "cautionnement", "avance", "avances", "acompte", "acomptes", "dotation", "attribution", "attributions", "participation", "participations"}  # fmt: skip  # noqa: E501
 _FILLER = {"de", "du", "des", "la", "le", "les", "l", "d", "a", "au", "aux", "en", "et", "eur", "euro", "euros", "total",
            "totale", "totaux", "global", "globale", "annuel", "annuelle", "ttc", "association", "associations", "beneficiaire",
            "beneficiaires", "pour", "par", "exercice", "annee", "an", "n", "gbp", "usd", "chf", "keur", "meur", "organisme",
@@ -184,7 +184,7 @@ _OTHERS = (
     ("funder_id", r"^funding org\w*( \d+)? (identifier|id)$"),
     ("funder", r"^funding org\w* name$|^(financeur|collectivite|nom collectivite|administration|service attribuant)$"),
     ("recipient_id", r"^recipient org\w* (identifier|id)$|\b(siret|siren)\b"),
-    ("recipient", r"^recipient (org\w*|ind) name$|^(nom )?(de )?(l )?(association|organisme|organi[sz]ation|structure|tiers|recipient|supplier)s?( nom| name)?$|"
+    ("recipient", r"^recipient (org\w*|ind) name$|^(nom )?(de )?(l )?(association|organisme|organi[sz]ation|structure|tiers|recipient|supplier)s?( nom| name)?$|"  # noqa: E501
                   r"^(nom|denomination)( de| du| des)?( l| la)? ?(association|organisme|structure|tiers)\b|^raison sociale\b|"
                   r"^nom beneficiaire principal$|\bbeneficiaires?\b(?!.*\b(adresse|code|commune|ville|type|statut|categorie|departement|forme)\b)"),  # noqa: E501
     ("title", r"^(objets?|intitule\w*|libelle|title|titre|description|descriptif|nom du projet|projet|action)\b"),
