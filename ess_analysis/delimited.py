@@ -185,14 +185,14 @@ def _told_of_text(text: str) -> list[Note]:
     notes: list[Note] = []
     if text.isascii() and "?" not in text:
         return notes
-    double = _DOUBLE.findall(text)
+    double = _DOUBLE.findall(text) if any(sign in text for sign in ("Ã", "Â", "â€", "â‚")) else []
     if len(double) >= 2:
         message = (
             f"Texte encodé deux fois ({len(double)} endroits, « {double[0]} »…) : laissé tel quel. "
             "Demandez un nouvel export au producteur."
         )
         notes.append(Note("READ-DOUBLE-ENCODING", "alert", message, stated=double[0]))
-    lost = len(_LOST.findall(text))
+    lost = len(_LOST.findall(text)) if "?" in text or "\ufffd" in text else 0
     if (lost and "\ufffd" in text) or lost >= 3:
         message = f"Caractères perdus avant la publication ({lost} « ? » ou « \ufffd ») : ils ne sont pas restitués."
         notes.append(Note("READ-LOST-CHARACTERS", "alert", message))

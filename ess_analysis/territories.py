@@ -69,9 +69,11 @@ def match(written_as: str, tolerant: bool = True, reference: Path = EMBEDDED) ->
         return Match(written_as, *known[key], "exact")
     if key in ASSOCIATED:
         return Match(written_as, *ASSOCIATED[key], "associated")
+    if not tolerant:
+        return Match(written_as, None, None, "none")
     near = [name for name in difflib.get_close_matches(key, known, n=3, cutoff=CLOSE) if name[0] == key[:1]]
     alone = near and (len(near) == 1 or _likeness(key, near[0]) > _likeness(key, near[1]) + 0.05)
-    if tolerant and alone and not any(name.startswith(f"{key} ") for name in known):
+    if alone and not any(name.startswith(f"{key} ") for name in known):
         return Match(written_as, *known[near[0]], "spelling")
     return Match(written_as, None, None, "none")
 

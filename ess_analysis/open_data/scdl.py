@@ -69,6 +69,8 @@ def departures(
 def _values(grid: Grid, column: int, name: str, rows: pd.Index) -> Iterator[Note]:
     """The values of one field that the schema refuses, by rule; each distinct value is judged once."""
     field = schema().get_field(name)
+    if field.type == "string" and not field.constraints:
+        return
     reader = field.create_cell_reader()
     codes, distinct = pd.factorize(grid.values[column].loc[rows], use_na_sentinel=False)
     wrong: dict[str, list[int]] = {}
@@ -110,18 +112,23 @@ def shared(
     by_field = {field: columns[header] for header, field in fields.items()}
     if "pourcentageSubvention" not in by_field:
         return
-    written = grid.values[by_field["pourcentageSubvention"]].loc[rows].map(_as_text)
+    codes, distinct = pd.factorize(
+        grid.values[by_field["pourcentageSubvention"]].loc[rows], use_na_sentinel=False
+    )
+    written = pd.Series([_as_text(value) for value in distinct], dtype="str").take(codes).set_axis(rows)
     share = pd.to_numeric(written.str.replace(",", ".").str.rstrip("% "), errors="coerce")
     if (share > 1).any():
         share = share / 100
     part = share.gt(0) & share.lt(0.9999)
+    if not part.any():
+        return
     same = [
         by_field[name]
         for name in ("nomAttribuant", "dateConvention", "referenceDecision", "objet", "montant")
         if name in by_field
     ]
-    key = grid.values[same].loc[rows].map(_as_text).apply("\x1f".join, axis="columns")
-    key = key[part]
+    cells = grid.values[same].loc[rows[part]].map(_as_text)
+    key = cells[same[0]].str.cat([cells[at] for at in same[1:]], sep="\x1f")
     size = key.map(key.value_counts())
     several = key[size > 1]
     alone = int(part.sum() - len(several))

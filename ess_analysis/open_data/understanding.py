@@ -405,8 +405,8 @@ class _Reading:
             return
         at = self.table.columns[named[0]]
         written = words(self._header_text(at))
-        texts = self.body[at].map(lambda value: words(str(value)) if isinstance(value, str) else "")
-        rows = texts.index[texts.eq(written) & texts.ne("")]
+        wordy = self.body[at][self.filled[at] & (~_digits(self.body[at]) | bool(re.search(r"\d", written)))]
+        rows = wordy.index[[words(str(value)) == written for value in wordy]]
         other = [row for row in rows if not self._repeats_header(row)]
         if other:
             self.missing.append(f"la ligne {other[0] + 1} : l'en-tête d'une seconde table, sous la première")
@@ -508,21 +508,19 @@ class _Reading:
         at = [column for column in self.table.columns.values() if column not in amounts]
         for header in read:
             euros = self._euros(header)[0].dropna()
-            texts = pd.DataFrame(
-                {one: _lettered(self.body[one].loc[euros.index]) for one in at}, index=euros.index
-            )
-            totals = texts.apply(lambda column: column.str.match(_TOTAL).fillna(False).astype("bool"))
-            labelled, worded = totals.any(axis="columns"), texts.notna().sum(axis="columns")
-            filled = self.filled.loc[euros.index, at].sum(axis="columns")
+            texts = {one: _lettered(self.body[one].loc[euros.index]) for one in at}
+            totals = {one: _matching(texts[one], _TOTAL) for one in at}
+            nothing = pd.Series(0, index=euros.index)
+            worded = sum((texts[one].notna().astype("int64") for one in at), nothing)
+            said = sum((totals[one].astype("int64") for one in at), nothing)
+            filled = sum((self.filled[one].loc[euros.index].astype("int64") for one in at), nothing)
             few = filled.le(max(1.0, filled.median() / 2 if len(filled) else 0))
-            alone = labelled & worded.eq(totals.sum(axis="columns")) & (few | totals.all(axis="columns"))
+            alone = said.gt(0) & worded.eq(said) & (few | said.eq(len(at)))
             labels = pd.Series(None, index=euros.index, dtype="str")
             for one in at:  # the first that says « total »; a fill along rows would go row by row
                 labels = labels.where(labels.notna(), texts[one].where(totals[one]))
             self._judge_totals(header, euros, alone | filled.eq(0), labels.reindex(euros.index), filled)
-            parts = texts.apply(lambda column: column.str.match(r"\s*dont\s").fillna(False)).any(
-                axis="columns"
-            )
+            parts = sum((_matching(texts[one], _PART).astype("int64") for one in at), nothing).gt(0)
             if parts.any():
                 row = parts.index[parts][0]
                 self.missing.append(
@@ -934,6 +932,7 @@ _TOTAL = re.compile(
     r"\s*(?:(?:sous|s)?[-/ ]*t ?o ?t ?a ?(?:l|ux)\b|montant total\b|(?:ensemble|cumul|somme)\s*:?\s*$)|.*\btotal\s*:?\s*$",
     re.IGNORECASE | re.DOTALL,
 )
+_PART = re.compile(r"\s*dont\s", re.IGNORECASE)
 _PLAIN_TOTAL = re.compile(
     r"\s*(?:sous)?[-/ ]*t ?o ?t ?a ?(?:l|ux)(?: g[ée]n[ée]ra(?:l|ux)| partiel| global| des (?:subventions|montants|aides)"
     r"(?: (?:vers|attribu|accord|vot)[ée]e?s)?)?(?: en| pour)?\s*(?:\d{4})?\s*:?\s*(?:€|en euros)?\s*",
@@ -950,8 +949,16 @@ def _digits(values: pd.Series) -> pd.Series:
 
 def _lettered(values: pd.Series) -> pd.Series:
     """The texts that hold a letter, the other values missing."""
-    texts = values.map(lambda value: value if isinstance(value, str) else None).astype("str")
-    return texts.where(texts.str.contains(r"[^\W\d_]", regex=True, na=False))
+    if values.dtype != "str":
+        values = values.map(lambda value: value if isinstance(value, str) else None).astype("str")
+    return values.where(values.str.contains(r"[^0-9\W_]", regex=True, na=False))
+
+
+def _matching(texts: pd.Series, pattern: re.Pattern[str]) -> pd.Series:
+    """Whether each text begins as the pattern does; each distinct one is tried once."""
+    codes, distinct = pd.factorize(texts)
+    found = np.array([*(bool(pattern.match(text)) for text in distinct), False])
+    return pd.Series(found[codes], index=texts.index)
 
 
 def _kinds(values: pd.Series) -> bool:
