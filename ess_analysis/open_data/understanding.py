@@ -444,18 +444,23 @@ class _Reading:
         texts = pd.concat([self._values(header) for header in named]) if named else pd.Series(dtype="object")
         texts = pd.Series(pd.unique(texts[texts.map(lambda value: isinstance(value, str))]), dtype="str")
         bare = texts.str.replace(r"[\s\u00a0\u202f]|€|eur\w*", "", regex=True, case=False)
-        doubtful = bare.str.fullmatch(r"[-−(]?[1-9]\d{0,2}[.,]\d{3}\)?").any()
-        if not doubtful:
+        signs = {
+            sign: bare.str.fullmatch(rf"[-−(]?[1-9]\d{{0,2}}{re.escape(sign)}\d{{3}}\)?").any()
+            for sign in ",."
+        }
+        if not any(signs.values()):
             return ""
-        comma = bare.str.fullmatch(
-            r"[-−(]?(?:\d{1,3}(?:\.\d{3})+,\d+|\d+,(?:\d{1,2}|\d{4,})|\d{1,3}(?:\.\d{3}){2,})\)?"
-        ).any()
-        point = bare.str.fullmatch(r"[-−(]?(?:\d{1,3}(?:,\d{3})+\.\d+|\d{1,3}(?:,\d{3}){2,})\)?").any()
-        long = bare.str.fullmatch(r"[-−(]?(?:0|\d{4,})\.\d{3}|\d+\.\d{4,}").any()
-        if comma and not point and not long:
-            return ","
-        if (point or long) and not comma:
-            return "."
+        says = {}
+        for sign, other in ((",", "."), (".", ",")):
+            s, o = re.escape(sign), re.escape(other)
+            long = bare.str.fullmatch(rf"[-−(]?(?:(?:0|\d{{4,}}){s}\d{{3}}|\d+{s}\d{{4,}})\)?").any()
+            cents = bare.str.fullmatch(rf"[-−(]?\d+{s}\d{{1,2}}\)?").any() and not signs[sign]
+            grouped = bare.str.fullmatch(
+                rf"[-−(]?(?:\d{{1,3}}(?:{o}\d{{3}})+{s}\d+|\d{{1,3}}(?:{o}\d{{3}}){{2,}})\)?"
+            ).any()
+            says[sign] = bool(long or cents or (grouped and not signs[sign]))
+        if says[","] != says["."]:
+            return "," if says[","] else "."
         self.missing.append(
             f"le signe décimal : « {next(iter(texts[bare.str.fullmatch(r'[1-9][0-9]{0,2}[.,][0-9]{3}')]), '')} » se lit de deux façons"
         )
