@@ -50,6 +50,26 @@ def test_the_sums_are_those_of_the_whole_reading(tmp_path: Path) -> None:
         assert sums.to_dict() == read.to_dict(), key
 
 
+def test_pieces_of_any_size_give_the_same_sums(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pieces cut in the middle of lines, of letters of two bytes, of texts over two lines."""
+    path = made(
+        tmp_path / "a.csv", more='Ville,,2013-01-01,Été,,"deux\nlignes",1.50,aide en nature,D1\n' * 30
+    )
+    whole = big.sums(path, big.KEYS)
+    for size in (997, 5000, 70_001):
+        monkeypatch.setattr(big, "PIECE", size)
+        found = big.sums(path, big.KEYS)
+        assert (
+            (found.lines, found.amounts, found.total)
+            == (whole.lines, whole.amounts, whole.total)
+            == (2030, 2030, whole.total)
+        )
+        for key in big.KEYS:
+            assert found.by[key].sort_values(list(found.by[key])[:2]).values.tolist() == (
+                whole.by[key].sort_values(list(whole.by[key])[:2]).values.tolist()
+            ), key
+
+
 def test_each_breakdown_adds_up_to_the_whole(tmp_path: Path) -> None:
     found = big.sums(made(tmp_path / "a.csv"), big.KEYS)
     for frame in found.by.values():

@@ -1,23 +1,27 @@
-"""A text file of any size → its sums, in one pass and bounded memory, the same to the cent as a whole reading.
+"""A text file of any size → its sums, read piece by piece in bounded memory, the same to the cent as a whole reading.
 
-The head of the file is understood like any other; DuckDB then reads every line, strictly, and adds exact
-decimals. A line that asks for judgement (a total, a shifted column, a text over several lines) stops it:
+The head of the file is understood like any other; Arrow then cuts every line, strictly, and adds exact
+decimals. A line that asks for judgement (a total, a shifted column, lines swallowed by a quote) stops it:
 `Undecided` sends the file to the reader that holds it whole.
 """
 
 from __future__ import annotations
 
+import csv
+import io
 import mmap
-import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import duckdb
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
 
 from ess_analysis import french, identifiers, schema
 from ess_analysis.delimited import Note, read_delimited, swallows
@@ -29,13 +33,16 @@ from ess_analysis.sources import SourceSheet
 
 LARGE = 64 << 20  # bytes from which a text file is added up here
 HEAD = 1 << 16  # bytes from which it is understood
-MEMORY = "2GB"  # given to DuckDB; beyond, it goes to the disk
+PIECE = 128 << 20  # bytes read at a time
+BLOCK = 8 << 20  # bytes that one thread cuts at a time
 KEYS = ("year", "kind", "axis", "funder", "recipient", "programme")
+CENTS = pa.decimal128(18, 2)
+EXACT = 1 << 53  # whole numbers below are exact as floats
 
-_NEVER = "\x01\x01"  # no cell: a blank stays an empty text
 # Amounts whose reading needs no judgement: 1234.5, then 1234,5 · 1 234,50 · 26 956,00 €
-_POINT = r"-?[0-9]{1,13}(?:[.][0-9]{1,2})?"
-_PLAIN = r"-?(?:[0-9]{1,13}|[0-9]{1,3}(?:[ \x{00a0}\x{202f}][0-9]{3}){1,4})(?:[.,][0-9]{1,2})?(?: ?€)?"
+_POINT = r"^-?[0-9]{1,13}(?:[.][0-9]{1,2})?$"
+_PLAIN = r"^-?(?:[0-9]{1,13}|[0-9]{1,3}(?:[ \x{00a0}\x{202f}][0-9]{3}){1,4})(?:[.,][0-9]{1,2})?(?: ?€)?$"
+_TOTAL = re.compile(r"\bt ?o ?t ?a ?(?:l|ux)\b", re.IGNORECASE)
 
 
 class Undecided(Exception):
@@ -72,252 +79,220 @@ def sums(path: str | Path, by: Sequence[str] = ("year", "kind")) -> Sums:
     read = read_delimited(head, path.name)
     grid = Grid(path, "", read.rows, encoding=read.encoding, delimiter=read.delimiter, notes=read.notes)
     understood = understand(path, [grid], whole=False)
-    amounts = [column for column in understood.sheet.tables[0].columns if column.role == "amount"]
+    table = understood.sheet.tables[0]
+    amounts = [column for column in table.columns if column.role == "amount"]
     if understood.missing or len(amounts) != 1 or not read.encoding.startswith("utf-8") or read.notes:
         raise Undecided
-    if any(column.role == "stage" for column in understood.sheet.tables[0].columns):
+    if any(column.role == "stage" for column in table.columns) or table.skip_lines:
         raise Undecided
-    if understood.sheet.tables[0].skip_lines or amounts[0].kind or amounts[0].unit != 1:
-        raise Undecided
-    if not _is_utf8(path):
+    if amounts[0].kind or amounts[0].unit != 1 or understood.sheet.currency != "EUR":
         raise Undecided
     return _Pass(path, understood.sheet, grid, understood.notes).sums(by)
 
 
-def _is_utf8(path: Path) -> bool:
-    """Whether the whole file is UTF-8, read piece by piece."""
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            while file.read(HEAD):
-                pass
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
 class _Pass:
-    """One reading of the file by DuckDB: its columns by role, the expression of its amounts."""
+    """One reading of the file: its columns by role, what has been added up so far."""
 
     def __init__(self, path: Path, sheet: SourceSheet, grid: Grid, notes: tuple[Note, ...]) -> None:
         self.path, self.sheet, self.table, self.notes = path, sheet, sheet.tables[0], list(notes)
         self.header = [str(name) for name in grid.values.iloc[self.table.header[1] - 1]]
-        self.at = {words(name): number for number, name in enumerate(self.header)}
-        self.engine = duckdb.connect()
-        self.spill = tempfile.TemporaryDirectory()
-        self.engine.execute(f"SET memory_limit='{MEMORY}'; SET temp_directory='{self.spill.name}'")
-        self.engine.execute("SET enable_progress_bar=false; SET preserve_insertion_order=false")
-        self.amount = f"c{self._column('amount')}"
-
-    def _column(self, role: str) -> int | None:
-        found = [column.header for column in self.table.columns if column.role == role]
-        return self.at[words(found[0])] if found else None
-
-    @property
-    def lines(self) -> str:
-        """The table function that reads every line as texts, and stops at one that is not of the table."""
-        columns = ", ".join(f"'c{number}': 'VARCHAR'" for number in range(len(self.header)))
-        name = str(self.path).replace("'", "''")
-        return (
-            f"read_csv('{name}', columns={{{columns}}}, delim='{self.sheet.delimiter}', quote='\"', escape='\"', "
-            f"header=false, skip={self.table.header[1]}, auto_detect=false, strict_mode=true, null_padding=false, "
-            f"ignore_errors=false, max_line_size=4000000, nullstr='{_NEVER}')"
-        )
+        at = {words(name): number for number, name in enumerate(self.header)}
+        self.at: dict[str, int] = {}
+        for column in self.table.columns:
+            self.at.setdefault(column.role, at[words(column.header)])
+        self.lines = self.unread = 0
+        self.lost: list[Note] = []
+        self.read: dict[str, Decimal | None] = {}  # amounts that needed the reader of French, by their text
 
     def sums(self, by: Sequence[str]) -> Sums:
+        amount, kind, identity = self.at["amount"], self.at.get("kind"), self.at.get("recipient_id")
         keys = {key: self._key(key) for key in by}
-        kind = self._column("kind")
-        identity = self._column("recipient_id")
-        columns = {f"c{at}" for at in [*keys.values(), kind, identity] if at is not None}
-        sets = [
-            f"({', '.join(sorted({f'c{at}' for at in (at, kind) if at is not None}))})"
-            for at in keys.values()
+        facts = [
+            self.at[role] for role in ("date", "year", "recipient_id", "programme", "axis") if role in self.at
         ]
-        sets += [f"(c{identity})"] if identity is not None else []
-        with ThreadPoolExecutor(1) as beside:
-            ends = beside.submit(self._ends)
-            rows = self._grouped(sorted(columns), list(dict.fromkeys([*sets, "()"])), self._known({}))
-        if rows["unread"].max() > 0:
-            texts = self._unread_texts()
-            rows = self._grouped(sorted(columns), list(dict.fromkeys([*sets, "()"])), self._known(texts))
-        whole = rows[rows["level"].eq(rows["level"].max())].iloc[0]
-        lines, unread = int(whole["lines"]), int(whole["unread"])
-        if whole["doubtful"]:
-            self._judge(self._doubtful(columns))
-        if ends.result() != lines + self.table.header[1]:
-            self._refuse_swallowed()
-        findings = [*self.notes, *self._unread_notes(unread)]
-        if identity is not None:
-            findings += self._identifier_notes(
-                rows[rows["level"].eq(self._level(sorted(columns), {f"c{identity}"}))], identity
-            )
-        frames = {}
-        for key, at in keys.items():
-            own = {f"c{one}" for one in (at, kind) if one is not None}
-            frames[key] = self._frame(
-                rows[rows["level"].eq(self._level(sorted(columns), own))], key, at, kind
-            )
-        text = "Fichier additionné ligne à ligne, sans être gardé en mémoire : les doublons n'y sont pas recherchés."
+        worded = [self.at[role] for role in ("recipient", "title", "funder") if role in self.at]
+        needed = {amount, *facts, *(one for one in (*keys.values(), kind) if one is not None)}
+        needed |= set() if facts else set(worded)
+        added: dict[str, dict[tuple[str, str], list[Any]]] = {key: {} for key in by}
+        numbers: list[pd.Series] = []
+        for table in self._pieces(sorted(needed)):
+            self._refuse_doubtful(table, facts, worded)
+            cents, more = self._cents(table[f"c{amount}"])
+            for key, at in keys.items():
+                _add(added[key], _coded(table, at), _coded(table, kind if at != kind else None), cents, more)
+            if identity is not None:
+                codes, texts = _coded(table, identity)
+                numbers.append(pd.Series(np.bincount(codes, minlength=len(texts)), index=texts))
+            self.lines += table.num_rows
+        findings = [*self.notes, *self._unread_notes(), *self._identifier_notes(numbers, identity)]
+        text = "Fichier additionné morceau par morceau, sans être gardé en mémoire : les doublons n'y sont pas cherchés."
         findings.append(Note("READ-BIG", "info", text))
-        return Sums(self.sheet, lines, int(whole["amounts"]), frames, _findings(findings, self.path.name))
+        frames = {key: self._frame(added[key], key, at, kind) for key, at in keys.items()}
+        count = int(next(iter(frames.values()))["count"].sum()) if frames else 0
+        return Sums(self.sheet, self.lines, count, frames, _findings(findings, self.path.name))
 
     def _key(self, key: str) -> int | None:
-        return next(
-            (
-                at
-                for role in ((key, "date") if key == "year" else (key,))
-                if (at := self._column(role)) is not None
-            ),
-            None,
-        )
+        return self.at.get(key, self.at.get("date")) if key == "year" else self.at.get(key)
 
-    @staticmethod
-    def _level(columns: list[str], own: set[str]) -> int:
-        """What GROUPING() gives for the set of `own` columns: one bit for each column left out."""
-        return int("".join("0" if column in own else "1" for column in columns) or "0", 2)
+    # -- pieces
 
-    def _known(self, texts: dict[str, Decimal]) -> str:
-        """The amount of a line as a decimal, or NULL: plain ones, and those that `texts` gives."""
-        self.engine.execute("CREATE OR REPLACE TEMP TABLE known(text VARCHAR, euros DECIMAL(18, 6))")
-        if texts:
-            self.engine.executemany("INSERT INTO known VALUES (?, ?)", list(texts.items()))
-        bare = f"translate(replace({self.amount}, ',', '.'), ' €\u00a0\u202f', '')"
-        plain = (
-            f"CASE WHEN regexp_full_match({self.amount}, '{_POINT}') THEN TRY_CAST({self.amount} AS DECIMAL(18, 6)) "
-            f"WHEN regexp_full_match({self.amount}, '{_PLAIN}') THEN TRY_CAST({bare} AS DECIMAL(18, 6)) END"
-        )
-        return f"coalesce({plain}, (SELECT euros FROM known WHERE text = {self.amount}))" if texts else plain
+    def _pieces(self, needed: list[int]) -> Iterator[pa.Table]:
+        """The lines of the file, a piece at a time, the columns needed as texts; Undecided on a line not of the table."""
+        with self.path.open("rb") as file:  # the map is let go with the last piece that points into it
+            content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        start = 0
+        for _ in range(self.table.header[1]):
+            start = content.find(b"\n", start) + 1
+        while start < len(content):
+            end = len(content)
+            if start + PIECE < end:
+                end = _whole_lines(content, start, start + PIECE)
+            yield self._cut(pa.py_buffer(content).slice(start, end - start), needed)
+            start = end
 
-    def _grouped(self, columns: list[str], sets: list[str], known: str) -> pd.DataFrame:
-        named = ", ".join(columns)
-        level = f"grouping({named})" if columns else "0"
-        query = (
-            f"WITH read AS (SELECT {', '.join([*columns, self.amount + ' AS written'])}, {known} AS euros, "
-            f"{self._doubtful(columns)} AS doubtful FROM {self.lines}) "
-            f"SELECT {level} AS level, {named + ',' if columns else ''} count(*) AS lines, count(euros) AS amounts, "
-            "sum(euros) AS euros, count(*) FILTER (euros IS NULL AND written <> '' AND trim(written) <> '') AS unread, "
-            "count(*) FILTER (doubtful) AS doubtful "
-            f"FROM read GROUP BY GROUPING SETS ({', '.join(sets)})"
-        )
-        return self._asked(query)
-
-    def _asked(self, query: str) -> pd.DataFrame:
-        """The answer, its decimals kept exact; a line that DuckDB refuses is for the other reader."""
+    def _cut(self, piece: pa.Buffer, needed: list[int]) -> pa.Table:
+        lines = _counted(piece, b"\n") + (piece.slice(piece.size - 1).to_pybytes() != b"\n")
         try:
-            answer = self.engine.execute(query)
-            names = [one[0] for one in answer.description or []]
-            return pd.DataFrame(answer.fetchall(), columns=names).astype("object")
-        except duckdb.Error as error:
+            _refuse_bytes(piece)
+            table = self._parsed(piece, needed, folded=False)
+        except pa.ArrowInvalid:
+            table = None
+        if table is not None and table.num_rows == lines:
+            return table
+        try:  # texts over several lines, or lines that are not the table's
+            _refuse_bytes(piece)
+            table = self._parsed(piece, needed, folded=True)
+        except pa.ArrowInvalid as error:
             raise Undecided(str(error)) from error
+        self._refuse_swallowed(piece.to_pybytes())
+        return table
 
-    def _unread_texts(self) -> dict[str, Decimal]:
-        """The amounts that need the reader of French, by their text."""
-        query = f"SELECT DISTINCT {self.amount} AS text FROM {self.lines} WHERE NOT regexp_full_match({self.amount}, '{_PLAIN}')"
-        texts = [text for text in self._asked(query)["text"] if text and text.strip()]
-        if words(self.header[int(self.amount[1:])]) in {words(text) for text in texts}:
-            raise Undecided  # the header is repeated in the data
-        read = distinct_amounts(
-            [text.strip() for text in texts], self.sheet.decimal, currency=self.sheet.currency
+    def _parsed(self, piece: pa.Buffer, needed: list[int], folded: bool) -> pa.Table:
+        """The columns needed of a piece, each with its dictionary; ArrowInvalid on a line of another width."""
+        names = [f"c{number}" for number in range(len(self.header))]
+        kept = pa.dictionary(pa.int32(), pa.string())
+        types = {name: pa.string() if at == self.at["amount"] else kept for at, name in enumerate(names)}
+        return pa_csv.read_csv(
+            piece,
+            pa_csv.ReadOptions(column_names=names, block_size=BLOCK),
+            pa_csv.ParseOptions(
+                delimiter=self.sheet.delimiter, newlines_in_values=folded, ignore_empty_lines=False
+            ),
+            pa_csv.ConvertOptions(
+                include_columns=[names[at] for at in needed], column_types=types, strings_can_be_null=False
+            ),
+        ).unify_dictionaries()
+
+    def _refuse_swallowed(self, piece: bytes) -> None:
+        """Nothing, if the texts over several lines are texts; Undecided if a quote has swallowed lines."""
+        for row in csv.reader(io.StringIO(piece.decode(), newline=""), delimiter=self.sheet.delimiter):
+            if any("\n" in text and swallows(text, self.sheet.delimiter, len(self.header)) for text in row):
+                raise Undecided
+
+    # -- amounts
+
+    def _cents(self, column: pa.ChunkedArray) -> tuple[np.ndarray, dict[int, Decimal]]:
+        """The cents of each line (NaN where there is no amount), and by line those that are no whole cents."""
+        written = column.combine_chunks()
+        point = pc.match_substring_regex(written, _POINT)
+        if pc.all(point).as_py():
+            return _whole_cents(pc.cast(written, CENTS)), {}
+        plain = pc.match_substring_regex(written, _PLAIN)
+        bare = pc.replace_substring(
+            pc.replace_substring_regex(written, r"[ \x{00a0}\x{202f}€]", ""), ",", "."
         )
-        if read.several:
-            raise Undecided
-        self.illegible = [text for code, text in enumerate(texts) if read.unread[code]]
-        return {
-            text: Decimal(repr(float(read.euros[code])))
-            for code, text in enumerate(texts)
-            if read.euros[code] == read.euros[code]
-        }
+        cents = _whole_cents(pc.cast(pc.if_else(plain, bare, None), CENTS))
+        others = np.flatnonzero(~plain.to_numpy(zero_copy_only=False))
+        texts = written.take(pa.array(others)).to_pylist()
+        self._read_others([text for text in dict.fromkeys(texts) if text.strip()])
+        more: dict[int, Decimal] = {}
+        for row, text in zip(others.tolist(), texts, strict=True):
+            euros = self.read.get(text)
+            if euros is not None:
+                more[row] = euros
+            elif text.strip():
+                self._lose(row, text)
+        return cents, more
 
-    def _doubtful(self, read: Iterable[str]) -> str:
-        """The condition of a line that holds an amount and none of the facts that only data have.
+    def _read_others(self, texts: list[str]) -> None:
+        """Reads the amounts that Arrow cannot, each distinct text once in the file."""
+        new = [text for text in texts if text not in self.read]
+        if words(self.header[self.at["amount"]]) in {
+            words(text) for text in new if not any(c.isdigit() for c in text)
+        }:
+            raise Undecided  # the header is repeated in the data
+        found = distinct_amounts(
+            [text.strip() for text in new], self.sheet.decimal, thousands=self.sheet.thousands
+        )
+        if found.several:
+            raise Undecided
+        for code, text in enumerate(new):
+            euros = float(found.euros[code])
+            self.read[text] = Decimal(repr(euros)) if euros == euros else None
+            if found.silent[code]:
+                raise Undecided
+
+    def _lose(self, row: int, text: str) -> None:
+        """Keeps the cell of an amount that cannot be read; blocking."""
+        self.unread += 1
+        if len(self.lost) < SHOWN_NOTES:
+            at = Grid(self.path, "", pd.DataFrame())
+            cell = at.address(self.table.header[1] + self.lines + row, self.at["amount"])
+            self.lost.append(Note("READ-AMOUNT", "blocking", f"« {text} » : montant illisible.", cell, text))
+
+    def _unread_notes(self) -> Iterator[Note]:
+        yield from self.lost
+        if self.unread > len(self.lost):
+            rest = french.number(self.unread - len(self.lost))
+            yield Note("READ-AMOUNT", "blocking", f"Et {rest} autres cellules de même.")
+
+    def _refuse_doubtful(self, table: pa.Table, facts: list[int], worded: list[int]) -> None:
+        """Nothing, if every amount stands beside the facts that only data have; Undecided otherwise.
 
         A total has no recipient's number, no date, no scheme; where none of these is read, its words tell.
         """
-        own = {f"c{at}" for role in ("date", "year", "recipient_id", "programme", "axis")
-               if (at := self._column(role)) is not None}  # fmt: skip
-        facts = sorted(own & set(read))
-        if facts:
-            blank = " AND ".join(f"{fact} = ''" for fact in facts)
-            return f"({self.amount} <> '' AND {blank})"
-        worded = [
-            f"c{at}" for role in ("recipient", "title", "funder") if (at := self._column(role)) is not None
-        ]
-        blank = " AND ".join(f"{column} = ''" for column in worded) or "true"
-        totals = " OR ".join([f"contains(lower({column}), 'total')" for column in worded] or ["false"])
-        return f"({self.amount} <> '' AND (({blank}) OR {totals}))"
-
-    def _judge(self, condition: str) -> None:
-        """Nothing, if the doubtful lines are as filled as data are; Undecided otherwise."""
-        found = self._asked(f"SELECT * FROM {self.lines} WHERE {condition} LIMIT 100000")
-        filled = found.map(lambda text: bool(str(text or "").strip())).sum(axis="columns")
-        if (filled <= len(self.header) / 2).any():
+        blank = pc.not_equal(table[f"c{self.at['amount']}"], "").to_numpy()
+        for at in facts or worded:
+            codes, texts = _coded(table, at)
+            empty = np.array([not text.strip() for text in texts] or [True])
+            blank &= empty[codes]
+            if not facts and any(_TOTAL.search(text) for text in texts):
+                raise Undecided
+        if blank.any():
             raise Undecided
 
-    def _ends(self) -> int:
-        """How many lines the file has, those inside quotes included."""
-        with self.path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            ends = sum(content[at : at + (1 << 20)].count(b"\n") for at in range(0, len(content), 1 << 20))
-            return ends + (content[-1:] != b"\n")
+    # -- what is told
 
-    def _refuse_swallowed(self) -> None:
-        """Nothing, if the texts over several lines are texts; Undecided if a quote has swallowed lines."""
-        several = " OR ".join(f"contains(c{at}, chr(10))" for at in range(len(self.header)))
-        folded = self._asked(f"SELECT * FROM {self.lines} WHERE {several}")
-        for row in folded.itertuples(index=False):
-            texts = [text for text in row if text and "\n" in text]
-            if any(swallows(text, self.sheet.delimiter, len(self.header)) for text in texts):
-                raise Undecided
-
-    def _unread_notes(self, unread: int) -> Iterator[Note]:
-        """Each amount that cannot be read, with its cell; blocking."""
-        if not unread:
+    def _identifier_notes(self, numbers: list[pd.Series], at: int | None) -> Iterator[Note]:
+        if at is None or not numbers:
             return
-        self.engine.execute("SET preserve_insertion_order=true")
-        self.engine.execute("CREATE OR REPLACE TEMP TABLE lost(text VARCHAR)")
-        self.engine.executemany("INSERT INTO lost VALUES (?)", [[text] for text in self.illegible] or [[""]])
-        query = (
-            f"SELECT line, written FROM (SELECT row_number() OVER () AS line, {self.amount} AS written FROM {self.lines}) "
-            f"WHERE written IN (SELECT text FROM lost) ORDER BY line LIMIT {SHOWN_NOTES}"
-        )
-        column = int(self.amount[1:])
-        for row in self._asked(query).itertuples():
-            cell = Grid(self.path, "", pd.DataFrame()).address(
-                int(str(row.line)) + self.table.header[1] - 1, column
-            )
-            yield Note(
-                "READ-AMOUNT", "blocking", f"« {row.written} » : montant illisible.", cell, str(row.written)
-            )
-        if unread > SHOWN_NOTES:
-            yield Note(
-                "READ-AMOUNT",
-                "blocking",
-                f"Et {french.number(unread - SHOWN_NOTES)} autres cellules de même.",
-            )
-
-    def _identifier_notes(self, rows: pd.DataFrame, at: int) -> Iterator[Note]:
-        numbers = rows[f"c{at}"].fillna("").astype("str").str.strip()
-        wrong = identifiers.defects(numbers.where(numbers.ne("")))
+        rows = pd.concat(numbers).groupby(level=0, sort=False).sum()
+        texts = pd.Series(rows.index, index=rows.index, dtype="str").str.strip()
+        wrong = identifiers.defects(texts.where(texts.ne("")))
         for defect, said in identifiers.DEFECTS.items():
-            lines = rows.loc[wrong.eq(defect), "lines"]
+            lines = rows[wrong.eq(defect)]
             if len(lines):
-                first = numbers[lines.index[0]]
                 count = french.counted(int(lines.sum()), "numéro inutilisable", "numéros inutilisables")
-                text = f"« {self.header[at]} » : {count} ({said} : « {first} »), écartés des rapprochements."
+                first = str(lines.index[0])
+                text = f"« {self.header[at]} » : {count} ({said} : « {first} »), écarté des rapprochements."
                 yield Note(f"READ-ID-{defect.upper().replace('_', '-')}", "alert", text, stated=first)
 
-    def _frame(self, rows: pd.DataFrame, key: str, at: int | None, kind: int | None) -> pd.DataFrame:
+    def _frame(
+        self, added: dict[tuple[str, str], list[Any]], key: str, at: int | None, kind: int | None
+    ) -> pd.DataFrame:
         """The amounts by one key and by kind, under the names that the tidy tables use."""
+        own, kinds = [first for first, _ in added], [first if at == kind else last for first, last in added]
+        named = self._named(key, own) if at is not None else [self._constant(key)] * len(own)
         made = pd.DataFrame(
             {
-                key: pd.Series(self._named(key, rows[f"c{at}"]), index=rows.index, dtype="object")
-                if at is not None
-                else self._constant(key),
-                "kind": self._named("kind", rows[f"c{kind}"]) if kind is not None else self.table.kind,
-                "amount_eur": [euros or Decimal(0) for euros in rows["euros"]],
-                "count": rows["amounts"].astype("int64").to_numpy(),
+                key: pd.Series(named, dtype="object"),
+                "kind": self._named("kind", kinds) if kind is not None else self.table.kind,
+                "amount_eur": pd.Series([euros for euros, _ in added.values()], dtype="object"),
+                "count": [count for _, count in added.values()],
             }
         )
         missing = schema.MISSING_LABELS.get(key, schema.MISSING_LABEL)
-        made[key] = made[key].astype("object").where(made[key].notna(), missing)
+        made[key] = made[key].where(made[key].notna(), missing)
         names = [key] if key == "kind" else [key, "kind"]
         return made.groupby(names, as_index=False).agg(
             amount_eur=("amount_eur", "sum"), count=("count", "sum")
@@ -329,11 +304,11 @@ class _Pass:
             key
         )
 
-    def _named(self, key: str, texts: pd.Series) -> list[Any]:
+    def _named(self, key: str, texts: list[str]) -> list[Any]:
         """The years, the kinds or the names that texts stand for, each distinct one read once."""
-        read: dict[Any, Any] = {}
-        for text in texts.unique():
-            written = french.nfc((text or "").strip())
+        read: dict[str, Any] = {}
+        for text in set(texts):
+            written = french.nfc(text.strip())
             if key == "year":
                 read[text] = (french.year_of(written) if written else None) or self.table.year
             elif key == "kind":
@@ -342,6 +317,82 @@ class _Pass:
             else:
                 read[text] = written or self._constant(key)
         return [read[text] for text in texts]
+
+
+def _whole_lines(content: mmap.mmap, start: int, end: int) -> int:
+    """Where the last whole line of a piece ends: after a line end that no quote holds."""
+    cut = content.rfind(b"\n", start, end) + 1
+    inside = _counted(pa.py_buffer(content).slice(start, cut - start), b'"') % 2 if cut else 1
+    for _ in range(10_000):
+        if cut and not inside:
+            return cut
+        before = content.rfind(b"\n", start, cut - 1) + 1
+        if not before:
+            break
+        inside = (inside + content[before:cut].count(b'"')) % 2
+        cut = before
+    raise Undecided
+
+
+def _counted(piece: pa.Buffer, sign: bytes) -> int:
+    """How many times a byte occurs."""
+    found = np.frombuffer(piece, dtype=np.uint8)
+    step = 1 << 18  # stays in the processor's cache
+    return sum(int(np.count_nonzero(found[at : at + step] == ord(sign))) for at in range(0, len(found), step))
+
+
+def _refuse_bytes(piece: pa.Buffer) -> None:
+    """Nothing, if every byte is UTF-8, those of columns that are not read too; ArrowInvalid otherwise."""
+    bounds = pa.array([0, piece.size], pa.int64()).buffers()[1]
+    pa.Array.from_buffers(pa.large_string(), 1, [None, bounds, piece]).validate(full=True)
+
+
+def _coded(table: pa.Table, at: int | None) -> tuple[np.ndarray, list[str]]:
+    """The code of each line in a column, and the texts that codes stand for; one blank text for no column."""
+    if at is None:
+        return np.zeros(table.num_rows, dtype=np.int64), [""]
+    column = table[f"c{at}"].combine_chunks()
+    if isinstance(column, pa.ChunkedArray):
+        column = column.chunk(0) if column.num_chunks else pa.array([], column.type)
+    return column.indices.to_numpy().astype(np.int64), column.dictionary.to_pylist()
+
+
+def _whole_cents(euros: pa.Array) -> np.ndarray:
+    """The cents of decimals as floats, exact below EXACT; NaN where missing."""
+    words = np.frombuffer(euros.buffers()[1], dtype=np.int64)[
+        euros.offset * 2 : (euros.offset + len(euros)) * 2 : 2
+    ]
+    cents = words.astype("float64")
+    if np.abs(cents).sum() >= EXACT:
+        raise Undecided
+    return (
+        np.where(euros.is_null().to_numpy(zero_copy_only=False), np.nan, cents) if euros.null_count else cents
+    )
+
+
+def _add(
+    added: dict[tuple[str, str], list[Any]],
+    own: tuple[np.ndarray, list[str]],
+    kinds: tuple[np.ndarray, list[str]],
+    cents: np.ndarray,
+    more: dict[int, Decimal],
+) -> None:
+    """Adds the amounts of a piece, by key and kind, to those of the pieces before it."""
+    (codes, texts), (seconds, kind_texts) = own, kinds
+    both = codes * len(kind_texts) + seconds
+    known = ~np.isnan(cents)
+    size = len(texts) * len(kind_texts)
+    sums = np.bincount(both, np.where(known, cents, 0), minlength=size)
+    counts = np.bincount(both[known], minlength=size)
+    for code in np.flatnonzero(np.bincount(both, minlength=size)).tolist():
+        key = texts[code // len(kind_texts)], kind_texts[code % len(kind_texts)]
+        total = added.setdefault(key, [Decimal(0), 0])
+        total[0] += Decimal(int(sums[code])) / 100
+        total[1] += int(counts[code])
+    for row, euros in more.items():
+        total = added[texts[codes[row]], kind_texts[seconds[row]]]
+        total[0] += euros
+        total[1] += 1
 
 
 def _findings(notes: list[Note], source: str) -> pd.DataFrame:

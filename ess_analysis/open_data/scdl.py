@@ -128,7 +128,9 @@ def shared(
         if name in by_field
     ]
     cells = grid.values[same].loc[rows[part]].map(_as_text)
-    key = cells[same[0]].str.cat([cells[at] for at in same[1:]], sep="\x1f")
+    key = cells[same[0]].astype("str")
+    for at in same[1:]:
+        key = key + "\x1f" + cells[at].astype("str")
     size = key.map(key.value_counts())
     several = key[size > 1]
     alone = int(part.sum() - len(several))
