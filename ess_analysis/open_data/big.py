@@ -148,6 +148,9 @@ class _Pass:
             if start + PIECE < end:
                 end = _whole_lines(content, start, start + PIECE)
             yield self._cut(pa.py_buffer(content).slice(start, end - start), needed)
+            if hasattr(mmap, "MADV_DONTNEED"):  # the pages read go back to the system
+                page = start // mmap.PAGESIZE * mmap.PAGESIZE
+                content.madvise(mmap.MADV_DONTNEED, page, end - page)
             start = end
 
     def _cut(self, piece: pa.Buffer, needed: list[int]) -> pa.Table:

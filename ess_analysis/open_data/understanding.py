@@ -553,22 +553,22 @@ class _Reading:
             part, first = above - since, not found and above == 0
             label = labels[row] if isinstance(labels[row], str) else ""
             plain = bool(_PLAIN_TOTAL.fullmatch(label))
-            if (
+            summed = (
                 (not first and value in {part, above, totals})
                 or row in formulas
-                or (first and label and value == whole)
-            ):
+                or bool(first and label and value == whole)
+            )
+            total = summed or (not first and plain)
+            if total:
                 found.append(row)
-            elif not first and plain:
-                found.append(row)
-                gap = (row, value, above, part)
+                gap = gap if summed else (row, value, above, part)
             elif label:
                 asked[row] = f"la ligne {row + 1}, « {label} » : total ou bénéficiaire ?"
             else:
                 asked[row] = (
                     f"la ligne {row + 1} : un montant sans aucun mot, qui n'est la somme d'aucune autre"
                 )
-            if row in found and (plain or value == above) and value > part:
+            if total and (plain or value == above) and value > part:
                 grand = row
             totals += value if value != totals else 0
             since = above
@@ -772,13 +772,9 @@ class _Reading:
         """Thousands, millions or cents said anywhere but in the header of the amount."""
         if any(column.unit != 1 for column in amounts):
             return
-        skipped = [
-            str(value)
-            for row in sorted(self.skipped)
-            if self.filled.loc[row].sum() < 3
-            for value in self.body.loc[row]
-            if isinstance(value, str)
-        ]
+        filled = self.filled.loc[sorted(self.skipped)].sum(axis="columns")
+        thin = self.body.loc[filled.index[filled < 3]].to_numpy().ravel()
+        skipped = [str(value) for value in thin if isinstance(value, str)]
         elsewhere = [
             str(value)
             for grid in self.others
