@@ -81,7 +81,7 @@ def test_observed_values_confirm_or_refute(
     table = evidence.log(read_inputs(data, tables), shares={}).set_index("input")
     assert table.loc["r0", "verdict"] == verdict
     assert table.drop("r0")["verdict"].eq("untested").all()
-    warned = [text for text in exploration.warnings(read_inputs(data, tables)) if "réfutée" in text]
+    warned = [text for text in exploration.warnings(read_inputs(data, tables)) if "Réfutée" in text]
     assert bool(warned) == (verdict == "refuted"), "a refuted assumption is told with the results"
 
 
