@@ -6,6 +6,7 @@ Widgets for JupyterLab and Voilà. A move computes again what the open tab shows
 from __future__ import annotations
 
 import base64
+import gc
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from html import escape
@@ -159,7 +160,10 @@ def panels(
     """
     about = answers.explored(data, scenario=scenario, draws=draws)
     beside = about.inputs.data.resolve().parent / "scenarios"
-    return Panels(about, Path(folder) if folder else beside, hosted=hosted)
+    shown = Panels(about, Path(folder) if folder else beside, hosted=hosted)
+    gc.collect()
+    gc.freeze()  # what stays is never looked at again: a collection in the middle of a move takes 0.1 s
+    return shown
 
 
 def _movable(about: Exploration) -> list[Input]:
