@@ -137,6 +137,7 @@ def who_funds(asked: About) -> Group:
     beyond = beyond[["funder", "amount_eur", "trace"]].set_axis(["name", "gap_eur", "gap_eur_trace"], axis=1)
     both = frame.drop(columns="missing").merge(beyond, on="name", how="left", validate="one_to_one")
     both["gap_eur_trace"] = both["gap_eur_trace"].astype(object).where(both["gap_eur"].notna(), None)
+    apart = said("La part hachurée, annoncée sans être détaillée, n'est pas comptée dans ce pourcentage.")
     figure = figures.ranked_bars(
         both if len(beyond) else frame.drop(columns="missing"),
         "name",
@@ -144,7 +145,7 @@ def who_funds(asked: About) -> Group:
         alt=alt("Barres : montants par financeur", asked),
         aside=("gap_eur", schema.NOT_ITEMISED) if len(beyond) else None,
         labels={"name": "Financeur", "amount_eur": "Détaillé" if len(beyond) else "Montant"},
-        reading=once_read(asked),
+        reading=joined([once_read(asked), apart if len(beyond) else SILENCE]),
         source=source(asked, frame),
     )
     return shown(figure)

@@ -10,9 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import re
-import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
@@ -32,6 +30,7 @@ from ess_analysis.open_data import headers, read
 from ess_analysis.schema import TEXT, Column
 from ess_analysis.sources import SourceSheet, TableRead
 from ess_analysis.workbooks import neutral, new_workbook, saved, table_sheet, text_sheet
+from ess_analysis.writing import write_whole
 
 SCDL_SCHEMA = Path(__file__).with_name("standards") / "scdl_subventions_2.1.1.json"
 LONGEST_SHEET = 1_048_575  # rows below the header that a workbook can hold
@@ -94,7 +93,7 @@ def export(source: str | Path, *, to: str, out: str | Path | None = None, partia
     _refuse_unread(tables, partial)
     if to in ("xlsx", "csv", "parquet"):
         lines = _lines(tables)
-        _write(path, {"xlsx": _xlsx, "csv": _csv, "parquet": _parquet}[to](lines, tables))
+        write_whole(path, {"xlsx": _xlsx, "csv": _csv, "parquet": _parquet}[to](lines, tables))
         return Exported(path, len(lines), _sums(lines), _currency(tables))
     rows = _published(tables)
     made = _scdl(rows) if to == "scdl" else _grants(rows, tables)
@@ -171,20 +170,6 @@ def _plain(amount: float) -> str:
     """The amount with a decimal point and no useless zero: « 1200 », « 0.5 »."""
     text = format(_exact(amount), "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def _write(path: Path, content: bytes) -> None:
-    """The file, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, aside = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.chmod(aside, 0o644)
-        os.replace(aside, path)
-    except BaseException:
-        os.unlink(aside)
-        raise
 
 
 # --- Everything that was read --------------------------------------------------------------------
@@ -373,7 +358,7 @@ def _standard(path: Path, rows: pd.DataFrame, made: _Made, to: str, partial: boo
             todo=f"complétez les données, ou la fiche source ([scdl]) ; {_rest(len(kept))}.",
         )
     content = made.written(kept.assign(**{text: neutral(kept[text]) for text in made.texts}), path)
-    _write(path, content)
+    write_whole(path, content)
     notes = list(made.notes)
     if out:
         left = path.with_name(f"{path.stem}_hors_export.csv")
@@ -383,7 +368,7 @@ def _standard(path: Path, rows: pd.DataFrame, made: _Made, to: str, partial: boo
             for reason, said in made.lacking[place]
         ]
         frame = pd.DataFrame(listed, columns=["Où", "Intitulé", "Pourquoi", "Écrit"]).astype("str")
-        _write(left, _text(frame.columns, frame.apply(neutral).fillna("").itertuples(index=False)))
+        write_whole(left, _text(frame.columns, frame.apply(neutral).fillna("").itertuples(index=False)))
         told = "ligne n'est pas exportée" if len(out) == 1 else "lignes ne sont pas exportées"
         notes.append(f"{french.number(len(out))} {told} : {left}")
     return Exported(path, len(kept), _sums(rows.iloc[list(kept.index)]), notes=tuple(notes))

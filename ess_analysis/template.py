@@ -7,8 +7,6 @@ unsealed: the workbook is filled in, dropped with its sheet into the data folder
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +26,7 @@ from ess_analysis.errors import DataError
 from ess_analysis.load import Tables, load
 from ess_analysis.sources import UNSEALED
 from ess_analysis.workbooks import EURO_FORMAT, HEADER, saved
+from ess_analysis.writing import write_whole
 
 INSTRUCTIONS, LISTS = "Lisez-moi", "Listes"
 ROWS = 2000  # rows that carry the lists and the checks; those written below are read all the same
@@ -165,22 +164,9 @@ def write_template(file: str | Path, *, year: int, data: str | Path = "data/raw"
     tables = load(data)
     file.parent.mkdir(parents=True, exist_ok=True)
     book = _workbook(year, _choices(tables), sheet_file.name)
-    _written(sheet_file, _source_sheet(file.name, year, tables).encode("utf-8"))
-    _written(file, saved(book))
+    write_whole(sheet_file, _source_sheet(file.name, year, tables).encode("utf-8"))
+    write_whole(file, saved(book))
     return [file, sheet_file]
-
-
-def _written(path: Path, content: bytes) -> None:
-    """The file, whole or not at all."""
-    handle, aside = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as out:
-            out.write(content)
-        os.chmod(aside, 0o644)
-        os.replace(aside, path)
-    except BaseException:
-        os.unlink(aside)
-        raise
 
 
 # --- The lists -----------------------------------------------------------------------------------

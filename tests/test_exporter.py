@@ -19,7 +19,8 @@ from ess_analysis.cli import main
 from ess_analysis.display import MIME
 from ess_analysis.errors import DataError
 from ess_analysis.reports import charts
-from ess_analysis.reports.exporter import export_file, write_whole
+from ess_analysis.reports.exporter import export_file
+from ess_analysis.writing import write_whole
 
 BARS = (
     "import matplotlib.pyplot as plt\n"

@@ -14,6 +14,7 @@ PACKAGE = ROOT / "ess_analysis"
 # From the ground up: a room imports only from rooms above it in this list.
 ORDER = [
     "errors",
+    "writing",
     "schema",
     "workbooks",
     "french",

@@ -11,6 +11,7 @@ from ess_analysis.grids import Grid, read_grids
 from ess_analysis.load import header_columns
 from ess_analysis.open_data.understanding import HEADER_WITHIN, UNSURE, Understood, understand
 from ess_analysis.sources import ColumnRead, SourceSheet, TableRead, sha256
+from ess_analysis.writing import write_whole
 
 LISTED_LINES = 60  # numbers of lines left out that a sheet may list; beyond, a rule says them
 
@@ -31,9 +32,7 @@ def write_draft(path: Path, sheet: str | None = None) -> Path:
             todo="complétez-la, ou renommez-la avant d'en demander une autre.",
         )
     text = draft(path, sheet)
-    part = target.with_suffix(".partiel")
-    part.write_text(text, encoding="utf-8")
-    part.replace(target)
+    write_whole(target, text.encode("utf-8"))
     return target
 
 

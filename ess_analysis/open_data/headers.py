@@ -30,7 +30,6 @@ _SCDL_WORDS = (
     ("referenceDecision", r"\breference\b.*\b(decision|deliberation)\b|\bdecision ref\b"),
     ("conditionsVersement", r"\bconditions?\b.*\bversements?\b"),
     ("datesPeriodeVersement", r"\bdates?\b.*\bversements?\b|\bdate\b.*\bperiode\b"),
-    ("idRAE", r"\brae\b|\breferencement\b.*\baides\b"),
     ("notificationUE", r"\bnotif\w*\b.*\b(ue|europeenne)\b|\baide d etat\b"),
     ("pourcentageSubvention", r"\b(pourcentage|pct)\b|^%|^du (mt|montant)\b|\bsubvention pourcentage\b"),
     ("nature", r"^nature( de)?( la| l)?( subvention| aide)?$|\bsubvention nature\b"),

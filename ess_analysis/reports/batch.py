@@ -247,7 +247,7 @@ def _keeper(
     manifest: dict[str, Any], now: Now, out: Path, summary: Summary, told: Callable[[str], None]
 ) -> Callable[[Outcome], None]:
     """What is done with each outcome, in the order they come: file, manifest, summary."""
-    from ess_analysis.reports.exporter import write_whole
+    from ess_analysis.writing import write_whole
 
     known = manifest.setdefault("reports", {})
 

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from nbconvert.exporters import Exporter
 
 from ess_analysis.errors import DataError
 from ess_analysis.reports import page
+from ess_analysis.writing import write_whole
 
 
 class ReportExporter(Exporter):
@@ -76,19 +75,3 @@ def export_file(notebook: Path, *, out: Path | None = None, pdf: bool = False) -
 
         write_pdf(target, target.with_suffix(".pdf"))
     return target
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Nothing; `path` holds `content`, written aside and moved into place: whole, or as it was before."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, aside = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(aside, 0o644)
-        os.replace(aside, path)
-    except BaseException:
-        Path(aside).unlink(missing_ok=True)
-        raise

@@ -10,8 +10,8 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from ess_analysis import french
-from ess_analysis.reports.exporter import write_whole
 from ess_analysis.reports.page import TEMPLATE, policy, style, template
+from ess_analysis.writing import write_whole
 
 _GROUPS = (
     ("year", "Par année"),

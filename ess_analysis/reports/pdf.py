@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ess_analysis.errors import DataError
-from ess_analysis.reports.exporter import write_whole
+from ess_analysis.writing import write_whole
 
 VARIABLE = "ESS_CHROMIUM"  # the path of a browser, where it is in no usual place
 _NAMES = (

@@ -14,7 +14,6 @@ import json
 import os
 import platform
 import sys
-import tempfile
 import time
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,6 +26,7 @@ from typing import Any
 
 from ess_analysis import french
 from ess_analysis.errors import DataError
+from ess_analysis.writing import write_whole
 
 STATE = ".ess"
 DOMAINS = ("years", "territories", "funders")
@@ -445,13 +445,5 @@ def write_manifest(out: Path, manifest: Mapping[str, Any]) -> None:
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Nothing; the file is written aside and moved into place: whole, or as it was before."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, aside = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=".part", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(json.dumps(content, ensure_ascii=False, sort_keys=True))
-        os.replace(aside, path)
-    except BaseException:
-        Path(aside).unlink(missing_ok=True)
-        raise
+    """Nothing; the content as JSON, written whole."""
+    write_whole(path, json.dumps(content, ensure_ascii=False, sort_keys=True).encode("utf-8"))

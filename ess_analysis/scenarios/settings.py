@@ -14,6 +14,7 @@ from typing import Any
 from ess_analysis import french
 from ess_analysis.errors import DataError
 from ess_analysis.scenarios.inputs import Input, Inputs, is_number, need, read_toml
+from ess_analysis.writing import write_whole
 
 
 def settings(inputs: Inputs, changes: Mapping[str, Any] | Iterable[str] = ()) -> dict[str, float]:
@@ -129,12 +130,8 @@ def freeze(
             f"value = {value!r}",
             f'status = "{"modified" if set_here else one.status}"',
         ]
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    path = _free(folder / f"{today.isoformat()}-{french.slug(title)}.toml")
-    aside = path.with_suffix(".part")
-    aside.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    aside.replace(path)
+    path = _free(Path(folder) / f"{today.isoformat()}-{french.slug(title)}.toml")
+    write_whole(path, ("\n".join(lines) + "\n").encode("utf-8"))
     return path
 
 
