@@ -22,7 +22,7 @@ pytestmark = pytest.mark.samples
 
 # What is read where, of the lines of EXPECTED.csv: by the file and the first word of the measure.
 KINDS = {"Montant du prêt": "loan", "Montant de la garantie": "guarantee"}
-WITH_A_SHEET = {("detr-dsil-2018/projets_DI_2018.ods", "COUT"): "projets_DI_2018_couts.toml"}
+WITH_A_SHEET = {("detr-dsil-2018/projets_DI_2018.ods", "COUT"): "cost_of_projects.toml"}
 
 
 def expected(samples: Path) -> Iterator[dict[str, str]]:
