@@ -15,7 +15,7 @@ import openpyxl
 import pandas as pd
 import pytest
 
-from ess_analysis import cli, exports, schema
+from ess_analysis import cli, exports, schema, writing
 from ess_analysis.errors import DataError
 from ess_analysis.exports import GRANT_COLUMNS, SCDL_SCHEMA, Exported, export, scdl_fields, scdl_problems
 from ess_analysis.load import load
@@ -545,7 +545,7 @@ def test_an_export_that_fails_leaves_the_last_good_one(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(exports.os, "replace", full)
+    monkeypatch.setattr(writing.os, "replace", full)
     with pytest.raises(OSError, match="No space"):
         export(published, to="csv", out=tmp_path / "o.csv")
     assert written.path.read_bytes() == before
