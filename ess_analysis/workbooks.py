@@ -60,7 +60,6 @@ def new_workbook(title: str) -> Any:
     book = openpyxl.Workbook(write_only=True)
     book.properties.creator = "ess_analysis"
     book.properties.title = title
-    book.properties.created = _SAVED
     book.calculation.fullCalcOnLoad = True
     return book
 
@@ -145,7 +144,7 @@ def _same_bytes(made: io.BytesIO) -> bytes:
             content = old.read(entry)
             if entry.filename == "docProps/core.xml":
                 hour = _SAVED.strftime("%Y-%m-%dT%H:%M:%SZ").encode()
-                content = re.sub(rb"(<dcterms:modified[^>]*>)[^<]*", rb"\g<1>" + hour, content)
+                content = re.sub(rb"(<dcterms:(?:created|modified)[^>]*>)[^<]*", rb"\g<1>" + hour, content)
             new.writestr(
                 zipfile.ZipInfo(entry.filename, _SAVED.timetuple()[:6]), content, zipfile.ZIP_DEFLATED
             )
