@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ess_analysis import french, identifiers, schema, territories
+from ess_analysis import ahead, french, identifiers, schema, territories
 from ess_analysis.errors import DataError
 from ess_analysis.grids import Grid, read_grids
 from ess_analysis.sources import (
@@ -95,6 +95,8 @@ def load(data: str | Path = "data/raw") -> Tables:
     or a cell that cannot be read.
     """
     folder = _found(Path(data))
+    if (known := ahead.tables_of(folder)) is not None:
+        return known
     if not folder.is_dir():
         raise DataError(
             f"Dossier de données absent : {folder}.",

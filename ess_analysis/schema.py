@@ -40,6 +40,8 @@ class Table:
         return [column.name for column in self.columns]
 
 
+LONG = 20_000  # rows from which Arrow's strings, slow to take up and thrifty, are faster than Python's
+_SHORT_TEXT = pd.StringDtype("python", na_value=float("nan"))
 TEXT, EURO, WHOLE, NUMBER, DAY = "str", "float64", "Int64", "float64", "datetime64[s]"
 
 STAGE_LABELS = {
@@ -213,6 +215,8 @@ def conform(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     for column in table.columns:
         kept = frame[column.name] if column.name in frame else pd.Series(None, frame.index, dtype="object")
         dtype: Any = column.dtype
+        if dtype == TEXT and len(frame) < LONG:
+            dtype = _SHORT_TEXT
         columns[column.name] = kept.astype(dtype)
     return pd.DataFrame(columns, index=frame.index)
 

@@ -29,7 +29,7 @@ from nbclient.exceptions import DeadKernelError
 from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 
-from ess_analysis.reports import engine, zygote
+from ess_analysis.reports import engine, forks, zygote
 
 ROOT = Path(__file__).resolve().parents[1]
 pytestmark = pytest.mark.skipif(
@@ -461,17 +461,17 @@ def ended(pid: int) -> bool:
 def test_a_kernel_that_does_not_answer_is_killed_and_papermill_runs_the_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    born: list[engine.Child] = []
-    fork = engine.Zygote.fork
+    born: list[forks.Child] = []
+    fork = forks.Zygote.fork
 
-    def stopped(self: engine.Zygote, **request: Any) -> engine.Child:
+    def stopped(self: forks.Zygote, **request: Any) -> forks.Child:
         child = fork(self, **request)
         os.kill(child.pid, signal.SIGSTOP)
         born.append(child)
         return child
 
     run(notebook("1"), tmp_path / "warm", "ess")  # the preloaded process has finished its imports
-    monkeypatch.setattr(engine.Zygote, "fork", stopped)
+    monkeypatch.setattr(forks.Zygote, "fork", stopped)
     monkeypatch.setattr(engine, "START_SECONDS", 2)
     node = run(notebook("6 * 7"), tmp_path / "ess", "ess")
     assert node.cells[0].outputs[0].data["text/plain"] == "42"
@@ -489,12 +489,12 @@ def test_another_kernel_is_left_to_papermill(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_the_preloaded_process_is_started_again_when_it_died(tmp_path: Path) -> None:
-    first = engine.zygote()
+    first = forks.zygote()
     os.kill(first._process.pid, signal.SIGKILL)
     first._process.wait()
     node = run(notebook("6 * 7"), tmp_path / "ess", "ess")
     assert node.cells[0].outputs[0].data["text/plain"] == "42"
-    assert engine.zygote() is not first
+    assert forks.zygote() is not first
 
 
 # --- What it leans on ----------------------------------------------------------------------------

@@ -177,17 +177,22 @@ def _due(
 
 
 def _values(
-    listed: Sequence[plan.Family], data: Path, files: DataFiles, manifest: Mapping[str, Any]
+    listed: Sequence[plan.Family],
+    data: Path,
+    files: DataFiles,
+    manifest: Mapping[str, Any],
+    before: Callable[[], None] = lambda: None,
 ) -> dict[str, list[Any]]:
     """All the years, territories and funders of the data, where a report asks for them.
 
-    They are kept in the manifest, since reading the data is slow.
+    They are kept in the manifest, since reading the data is slow; `before` is called when they must be read.
     """
     if not any(family.over_the_data for family in listed):
         return {domain: [] for domain in plan.DOMAINS}
     known = manifest.get("values", {})
     if known.get("data") == files.digest():
         return dict(known["values"])
+    before()
     from ess_analysis.load import domains, load
 
     return domains(load(data))
@@ -223,7 +228,7 @@ def render(
         now = Now(DataFiles(data, manifest.get("files")))
         listed = plan.families(notebooks)
         if not (keep_values and "values" in manifest):
-            values = _values(listed, data, now.files, manifest)
+            values = _values(listed, data, now.files, manifest, before=lambda: _warm_up(data, now, cluster))
             manifest["values"] = {"data": now.files.digest(), "values": values}
         wanted = plan.reports(listed, manifest["values"]["values"], data=data, **asked)
         plan_of_day = _due(wanted, manifest, now, out, force=force)
@@ -235,12 +240,21 @@ def render(
             if one.why
         ]
         if tasks:
+            _warm_up(data, now, cluster)
             manifest["files"] = {"stats": now.files.stats}
             keep = _keeper(manifest, now, out, summary, told)
             _run(tasks, keep, jobs=jobs, cluster=cluster, quiet=quiet, summary=summary)
         _refresh_index(out, manifest, now)
     summary.seconds = time.perf_counter() - start
     return summary
+
+
+def _warm_up(data: Path, now: Now, cluster: str | None) -> None:
+    """The process that reports are forked from is started, and reads the data, while this one gets ready."""
+    if not cluster:
+        from ess_analysis.reports import forks
+
+        forks.start(data, now.library)
 
 
 def _keeper(

@@ -16,17 +16,10 @@ papermill's `NBClientEngine.execute_managed_notebook`. tests/test_engine.py hold
 from __future__ import annotations
 
 import asyncio
-import atexit
-import json
 import logging
 import os
 import queue
-import shutil
-import signal
-import subprocess
 import sys
-import tempfile
-import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -44,163 +37,12 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, NotebookExecutionManager
 from papermill.utils import merge_kwargs, remove_args
 
-from ess_analysis.reports.zygote import ONE_THREAD
+from ess_analysis.reports import forks
+from ess_analysis.reports.forks import START_SECONDS, Child, NotStarted, can_fork
 
 logger = logging.getLogger("ess_analysis")
 
-START_SECONDS = 30.0  # a kernel that has not answered by then is killed: papermill's own engine serves
 END_SECONDS = 2.0  # what a kernel gets to write out its files once the last cell has run
-
-
-class NotStarted(OSError):
-    """A forked kernel that did not answer in time, before any cell ran."""
-
-
-class Child:
-    """A forked kernel, with the part of `subprocess.Popen` that a provisioner uses."""
-
-    stdin = stdout = stderr = None
-
-    def __init__(self, pid: int, ended: threading.Event) -> None:
-        self.pid = pid
-        self.returncode: int | None = None
-        self._ended = ended
-
-    def poll(self) -> int | None:
-        """The exit status, or None while it runs."""
-        return self.returncode if self._ended.is_set() else None
-
-    def wait(self, timeout: float | None = None) -> int | None:
-        """The exit status, once it has ended."""
-        self._ended.wait(timeout)
-        return self.returncode
-
-    def end(self, status: int) -> None:
-        """Called when the zygote tells the death."""
-        self.returncode = status
-        self._ended.set()
-
-    def send_signal(self, number: int) -> None:
-        """The signal, sent to it and to the processes it started, if it still runs."""
-        if not self._ended.is_set():
-            with suppress(ProcessLookupError):
-                try:
-                    os.killpg(self.pid, number)
-                except ProcessLookupError:  # just born: it has no group of its own yet
-                    os.kill(self.pid, number)
-
-    def kill(self) -> None:
-        """Killed at once, with the processes it started."""
-        self.send_signal(signal.SIGKILL)
-
-    def terminate(self) -> None:
-        """Asked to end."""
-        self.send_signal(signal.SIGTERM)
-
-
-class Zygote:
-    """The preloaded process, seen from the outside: it gives birth to kernels and tells their deaths."""
-
-    def __init__(self) -> None:
-        self.folder = tempfile.mkdtemp(prefix="ess-")  # the zygote removes it, whatever ends this process
-        self._process = subprocess.Popen(
-            [sys.executable, "-Xfrozen_modules=off", "-m", "ess_analysis.reports.zygote", self.folder],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, **dict.fromkeys(ONE_THREAD, "1")},
-        )
-        self._births: dict[str, threading.Event] = {}
-        self._pids: dict[str, int] = {}
-        self._children: dict[int, Child] = {}
-        self._early_deaths: dict[int, int] = {}
-        self._lock = threading.Lock()
-        threading.Thread(target=self._listen, daemon=True).start()
-        atexit.register(self.close)
-
-    def fork(self, **request: Any) -> Child:
-        """A new kernel process. Raises NotStarted when the zygote is gone or does not answer in time."""
-        name, born = uuid.uuid4().hex, threading.Event()
-        self._births[name] = born
-        assert self._process.stdin
-        try:
-            with self._lock:
-                self._process.stdin.write(json.dumps({"id": name, **request}).encode() + b"\n")
-                self._process.stdin.flush()
-        except OSError as error:
-            raise NotStarted("the preloaded process is gone") from error
-        if not born.wait(START_SECONDS) or name not in self._pids:
-            raise NotStarted("the preloaded process does not answer")
-        with self._lock:
-            pid = self._pids.pop(name)
-            child = self._children[pid] = Child(pid, threading.Event())
-            if pid in self._early_deaths:
-                child.end(self._early_deaths.pop(pid))
-        return child
-
-    @property
-    def alive(self) -> bool:
-        """Whether it can still give birth."""
-        return self._process.poll() is None
-
-    def close(self) -> None:
-        """Ends the zygote, and with it the kernels left."""
-        for child in list(self._children.values()):
-            child.kill()
-        if self.alive and self._process.stdin:
-            with suppress(OSError):
-                self._process.stdin.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def _listen(self) -> None:
-        assert self._process.stdout
-        for line in self._process.stdout:
-            told = json.loads(line)
-            if "id" in told:
-                self._pids[told["id"]] = told["pid"]
-                self._births.pop(told["id"]).set()
-            else:
-                with self._lock:
-                    child = self._children.pop(told["pid"], None)
-                    if child is None:
-                        self._early_deaths[told["pid"]] = told["status"]
-                    else:
-                        child.end(told["status"])
-        with self._lock:  # the zygote is gone: its kernels die with it, nobody will tell
-            for child in self._children.values():
-                child.end(-signal.SIGKILL)
-        for born in list(self._births.values()):
-            born.set()
-
-
-_zygote: Zygote | None = None
-_zygote_lock = threading.Lock()
-_stopping = threading.Event()
-
-
-def zygote() -> Zygote:
-    """The one zygote of this process, started when first needed. Raises NotStarted once stopped."""
-    global _zygote
-    with _zygote_lock:
-        if _stopping.is_set():
-            raise NotStarted("stopped")
-        if _zygote is None or not _zygote.alive:
-            _zygote = Zygote()
-        return _zygote
-
-
-def stop() -> None:
-    """Ends the zygote and its kernels at once; nothing starts before `warm_up` is called again."""
-    global _zygote
-    _stopping.set()
-    with _zygote_lock:
-        if _zygote is not None:
-            _zygote.close()
-            _zygote = None
-
-
-def aside() -> tempfile.TemporaryDirectory[str]:
-    """A folder of its own for a report; gone with it, or with the zygote when this process is killed."""
-    return tempfile.TemporaryDirectory(prefix="r", dir=zygote().folder if can_fork() else None)
 
 
 class ForkProvisioner(LocalProvisioner):
@@ -213,7 +55,7 @@ class ForkProvisioner(LocalProvisioner):
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> Mapping[str, Any]:  # type: ignore[override]
         """The connection information of a kernel just forked."""
-        self.process = zygote().fork(
+        self.process = forks.fork(
             argv=[_launcher(), *cmd[cmd.index("ipykernel_launcher") + 1 :]],
             cwd=str(kwargs.get("cwd") or os.getcwd()),
             env=dict(kwargs.get("env") or os.environ),
@@ -345,13 +187,13 @@ class ForkEngine(NBClientEngine):
         client = ForkClient(nb_man, **_merged(kwargs, {**options, "shutdown_kernel": "immediate"}))
         client.fork_options = ours
         try:
-            with aside() as client.sockets:
+            with forks.aside() as client.sockets:
                 return client.execute()
         except (CellTimeoutError, DeadKernelError) as error:
             vars(error)["running_cell"] = _last_started(nb_man.nb)
             raise
         except NotStarted as error:
-            if _stopping.is_set():
+            if forks.stopping():
                 raise
             logger.warning("Un noyau préparé n’a pas répondu (%s) : papermill sert son moteur.", error)
             return PapermillNotebookClient(nb_man, **_merged(kwargs, options)).execute()
@@ -369,11 +211,6 @@ def _last_started(notebook: Any) -> tuple[int, str] | None:
 
 def _merged(kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
     return merge_kwargs(remove_args(["timeout", "startup_timeout", "input_path"], **kwargs), **options)
-
-
-def can_fork() -> bool:
-    """Whether this system can fork a preloaded process; macOS could, but its libraries do not survive it."""
-    return hasattr(os, "fork") and sys.platform != "darwin"
 
 
 def _why_not(kernel_name: str) -> str:
@@ -405,12 +242,3 @@ def _say_once(reason: str) -> None:
     if reason not in _said:
         _said.add(reason)
         logger.warning("Moteur rapide indisponible (%s) : papermill sert son moteur ordinaire.", reason)
-
-
-def warm_up() -> float:
-    """Seconds taken to have a zygote ready; kernels asked before simply wait."""
-    start = time.perf_counter()
-    _stopping.clear()
-    if can_fork():
-        zygote()
-    return time.perf_counter() - start

@@ -28,7 +28,7 @@ from papermill.exceptions import PapermillExecutionError
 from ess_analysis import __version__, french
 from ess_analysis.display import MIME
 from ess_analysis.errors import DataError
-from ess_analysis.reports import engine, plan
+from ess_analysis.reports import forks, plan
 from ess_analysis.reports.exporter import export_html
 from ess_analysis.reports.zygote import ANY_FILE
 
@@ -52,7 +52,6 @@ def outcomes(
         return run(task)
 
     logging.getLogger("papermill").setLevel(logging.ERROR)
-    engine.warm_up()
     pool = ThreadPoolExecutor(jobs)
     waiting = [pool.submit(one, task) for task in tasks]
     try:
@@ -61,7 +60,7 @@ def outcomes(
     except BaseException:
         for left in waiting:
             left.cancel()
-        engine.stop()
+        forks.stop()
         raise
     finally:
         pool.shutdown(cancel_futures=True)
@@ -98,13 +97,13 @@ class _Deadline:
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self.expired = False
-        self.child: engine.Child | None = None
+        self.child: forks.Child | None = None
         self._timer: threading.Timer | None = None
 
     def __enter__(self) -> _Deadline:
         return self
 
-    def __call__(self, child: engine.Child) -> None:
+    def __call__(self, child: forks.Child) -> None:
         self.child = child
         self._timer = threading.Timer(self.seconds, self._expire)
         self._timer.daemon = True
@@ -123,7 +122,7 @@ class _Deadline:
 def _executed(task: Task, clock: _Deadline) -> tuple[Any, tuple[str, ...]]:
     """The notebook run by papermill, and the data files it opened (relative to the data folder)."""
     report = task.report
-    with engine.aside() as aside:
+    with forks.aside() as aside:
         told = Path(aside) / "reads"
         told.touch()
         notebook = papermill.execute_notebook(
@@ -136,7 +135,7 @@ def _executed(task: Task, clock: _Deadline) -> tuple[Any, tuple[str, ...]]:
             execution_timeout=int(task.timeout) + 1,
             resources={"metadata": {"path": str(Path.cwd())}},
             fork_memory=task.memory,
-            fork_reads=(str(told), str(task.data.absolute()), str(task.data.resolve())),
+            fork_reads=(str(told), str(task.data)),
             fork_started=clock,
         )
         heard = told.read_text(encoding="utf-8").splitlines()

@@ -2,8 +2,11 @@
 
 It reads one JSON request a line on its standard input and writes one JSON line on its standard output for
 each birth ({"id", "pid"}) and each death ({"pid", "status"}). It runs no thread, preloads third-party
-modules only (never the project's own, which may change), and ends, with its kernels and the folder where
-their sockets are, when its input closes.
+modules, and ends, with its kernels and the folder where their sockets are, when its input closes.
+
+A batch also has it read the data ahead ({"ahead": FOLDER, "cwd"}): the library is then imported and the
+folder read and checked once, and each report finds both ready. Data that take too long, too much memory, or
+bring this process down are not worth it: the batch starts another one, which does without.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ import select
 import shutil
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -53,6 +57,8 @@ PRELOADED = (
     "zmq",
 )
 ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+AHEAD_SECONDS = 20  # what reading the data ahead may take
+AHEAD_MEGABYTES = 2048
 ANY_FILE = "*"  # told instead of a name when a report may read without Python seeing it
 
 # What opens files from C++ or in another process: Python's audit events do not see them.
@@ -82,6 +88,7 @@ def main() -> None:
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(told)
     alive: set[int] = set()
+    ahead = False
     requests = b""
     while True:
         ready, _, _ = select.select([0, deaths], [], [])
@@ -96,9 +103,13 @@ def main() -> None:
             *lines, requests = requests.split(b"\n")
             for line in lines:
                 request = json.loads(line)
+                if "ahead" in request:
+                    ahead = True
+                    _read_ahead(request["ahead"], request["cwd"])
+                    continue
                 pid = os.fork()
                 if pid == 0:
-                    _become_kernel(request, set_by_imports)
+                    _become_kernel(request, set_by_imports, ahead=ahead)
                 alive.add(pid)
                 print(json.dumps({"id": request["id"], "pid": pid}), file=answers)
     for pid in alive:
@@ -106,6 +117,38 @@ def main() -> None:
             os.killpg(pid, signal.SIGKILL)
     for folder in sys.argv[1:]:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _read_ahead(folder: str, cwd: str) -> None:
+    """The library imported, the folder read and checked; what fails here fails again, told, in each report."""
+    from pathlib import Path
+
+    heard: set[str] = set()
+    listening = False
+    os.chdir(cwd)
+    _limit_memory(AHEAD_MEGABYTES, for_good=False)
+    signal.setitimer(signal.ITIMER_REAL, AHEAD_SECONDS)  # its signal ends this process
+    try:
+        with suppress(Exception):
+            from ess_analysis import ahead, answers  # noqa: F401 - answers: with all that reports import
+            from ess_analysis.reports import charts  # noqa: F401
+
+            _hear_reads(folder, lambda name: heard.add(name) if listening else None)
+            listening = True
+            ahead.read(Path(folder), heard, any_file=ANY_FILE)
+    finally:
+        listening = False
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        _limit_memory(None)
+    for name in (
+        _UNSEEN_MODULES & sys.modules.keys()
+    ):  # the library opens files in Python before it uses them;
+        package, _, module = name.rpartition(".")  # a notebook that imports them must be heard
+        del sys.modules[name]
+        if package:
+            delattr(sys.modules[package], module)
+    gc.collect()
+    gc.freeze()
 
 
 def _tell_deaths(alive: set[int], answers: Any) -> None:
@@ -117,7 +160,7 @@ def _tell_deaths(alive: set[int], answers: Any) -> None:
         print(json.dumps({"pid": pid, "status": os.waitstatus_to_exitcode(status)}), file=answers)
 
 
-def _become_kernel(request: dict[str, Any], set_by_imports: dict[str, str]) -> None:
+def _become_kernel(request: dict[str, Any], set_by_imports: dict[str, str], *, ahead: bool) -> None:
     """In the child: a kernel as `python -m ipykernel_launcher -f FILE` would be."""
     status = 1
     try:
@@ -132,12 +175,15 @@ def _become_kernel(request: dict[str, Any], set_by_imports: dict[str, str]) -> N
         os.environ.clear()
         os.environ.update({**set_by_imports, **request["env"]}, JPY_PARENT_PID=str(zygote))
         os.chdir(request["cwd"])
-        _limit_memory(request.get("memory"))
-        _tell_reads(request.get("reads"))
+        if request.get("memory"):
+            _limit_memory(request["memory"])
+        if request.get("reads"):
+            _tell_reads(request["reads"])
         random.seed()
         sys.modules["numpy"].random.seed()
         for name in [name for name in sys.modules if name.partition(".")[0] == "ess_analysis"]:
-            del sys.modules[name]  # a notebook imports the library anew, as in any other kernel
+            if not ahead or name == "ess_analysis":
+                del sys.modules[name]  # a notebook imports it anew: it then sees that it is in a kernel
         sys.argv = request["argv"]
         from ipykernel.kernelapp import launch_new_instance
 
@@ -175,30 +221,29 @@ def _say_goodbye() -> None:
                 one.flush()
 
 
-def _limit_memory(megabytes: int | None) -> None:
-    """What this process may take beyond what it holds already."""
-    if megabytes:
-        import resource
+def _limit_memory(megabytes: int | None, *, for_good: bool = True) -> None:
+    """What this process may take beyond what it holds already; None lifts a limit not set for good."""
+    import resource
 
-        with open("/proc/self/statm", encoding="ascii") as file:
-            held = int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
-        limit = held + megabytes * 2**20
-        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    if megabytes is None:
+        resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
+        return
+    with open("/proc/self/statm", encoding="ascii") as file:
+        held = int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    limit = held + megabytes * 2**20
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit if for_good else hard))
 
 
-def _tell_reads(reads: list[str] | None) -> None:
+def _tell_reads(reads: list[str]) -> None:
     """Writes the name of each file of the data folder that this process opens, relative to the folder.
 
     Once something that Python's audit events cannot follow is used (another process, DuckDB, Arrow's own
     readers), ANY_FILE is written: the report then counts as reading the whole folder. The first line is
-    empty: it says that this process listens. `reads` is the file to write in, then the folder, as it is
-    named and as it really is.
+    empty: it says that this process listens. `reads` is the file to write in, then the folder.
     """
-    if not reads:
-        return
     told = os.open(reads[0], os.O_WRONLY | os.O_APPEND)
     os.write(told, b"\n")
-    folders = tuple(os.path.join(folder, "") for folder in reads[1:])
     seen: set[str] = set()
 
     def tell(name: str) -> None:
@@ -206,14 +251,22 @@ def _tell_reads(reads: list[str] | None) -> None:
             seen.add(name)
             os.write(told, f"{name}\n".encode())
 
+    _hear_reads(reads[1], tell)
+
+
+def _hear_reads(folder: str, tell: Callable[[str], None]) -> None:
+    """From now on `tell` hears the name of each file of the folder that this process opens, or ANY_FILE."""
+    named = {os.path.abspath(folder), os.path.realpath(folder)}
+    folders = tuple(os.path.join(name, "") for name in named)
+
     def hear(event: str, arguments: tuple[Any, ...]) -> None:
         if event in ("open", "sqlite3.connect"):
             if isinstance(arguments[0], (str, bytes, os.PathLike)):
                 written = os.path.abspath(os.fsdecode(arguments[0]))
                 for path in (written, os.path.realpath(written)):
-                    for folder in folders:
-                        if path.startswith(folder):
-                            tell(path[len(folder) :])
+                    for start in folders:
+                        if path.startswith(start):
+                            tell(path[len(start) :])
         elif event in _UNSEEN_EVENTS or (event == "import" and arguments[0] in _UNSEEN_MODULES):
             tell(ANY_FILE)
 
