@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from ess_analysis import figures, french, schema, sentences, territories
-from ess_analysis.breakdowns import APPORTION, UNDATED, beyond_lines, breakdown, consolidated
+from ess_analysis.breakdowns import APPORTION, UNDATED, breakdown, consolidated, every_line
 from ess_analysis.checks import Checked, checked
 from ess_analysis.display import Number, Sentence
 from ess_analysis.errors import DataError
@@ -214,10 +214,10 @@ class About:
                 self._made[asked] = pd.DataFrame(columns=names)
             else:
                 only = self._filters(False) | ({"year": schema.MISSING_LABELS["year"]} if undated else {})
-                if "gaps" not in self._shared:
-                    self._shared["gaps"] = beyond_lines(self.tables)
+                if "lines" not in self._shared:
+                    self._shared["lines"] = every_line(self.tables)
                 followed: Any = {"apportion": self.apportion, "undated": self.undating}
-                followed["gaps"] = self._shared["gaps"]
+                followed["gaps"] = self._shared["lines"]
                 made = breakdown(
                     self.tables, list(columns), stage=stage, kind="cash", trace=True, **followed, **only
                 )

@@ -39,15 +39,17 @@ class _Known:
 _known: _Known | None = None
 
 
-def read(folder: Path, heard: Collection[str], *, any_file: str) -> None:
-    """The folder is read and checked; `heard` is told meanwhile the files opened, `any_file` for who knows.
+def read(data: str | Path, heard: Collection[str], *, any_file: str) -> None:
+    """The folder `data` is read and checked; `heard` holds, meanwhile, the files opened.
 
-    Raises what `load` raises.
+    `any_file` is found in it when not all of them could be heard. Raises what `load` raises.
     """
     global _known
     from ess_analysis.checks import checked
     from ess_analysis.load import load
+    from ess_analysis.traces import texts
 
+    folder = Path(data)
     marks = _marks(folder)
     if _known and (_known.here, _known.folder, _known.marks) == (os.getcwd(), str(folder), marks):
         return
@@ -56,6 +58,8 @@ def read(folder: Path, heard: Collection[str], *, any_file: str) -> None:
         return
     tables = load(folder)
     found = checked(tables)
+    for source in tables.funding["source"].unique():
+        texts(folder / source)
     opened = [name for name, *_ in marks if any_file in heard or name in heard]
     _known = _Known(os.getcwd(), str(folder), marks, tuple(opened), tables, found)
 

@@ -56,7 +56,7 @@ def breakdown(
     `apportion` shares the amount of several territories or communes: equally, by population, or not at all.
     `undated` leaves amounts without year apart, or spreads them over the period their source states (an
     envelope, allocated, is never spread). With `gaps`, what a stated total holds beyond its rows is a row
-    « non détaillé » (count 0); give `beyond_lines(tables)` to compute it once for many breakdowns.
+    « non détaillé » (count 0); give `every_line(tables)` to compute it once for many breakdowns.
     With `trace`, `funding_ids` and `parts_eur` (what each line brings), `total_ids` and `rests_eur` (what
     each total, or line, holds beyond its details) follow each row to its cells.
 
@@ -140,22 +140,28 @@ def _known_words(by: Sequence[str], wanted: Iterable[str], apportion: str, undat
 
 def _lines(tables: Tables, used: set[str], *, gaps: bool | pd.DataFrame, trace: bool) -> pd.DataFrame:
     """The amounts with the columns used, what no row itemises last; `line` is the place in funding."""
-    funding = tables.funding
-    linked = bool(funding["part_of"].notna().any())
-    names = {"amount_eur", "stage", "kind", "year", *(used & set(FUNDING_KEYS))}
+    names = {"amount_eur", "stage", "kind", "year", "period_start", "period_end", "itemised", "line"}
+    names |= used & set(FUNDING_KEYS)
     names |= {"record_id"} if used - set(FUNDING_KEYS) else set()
-    names |= {"funding_id"} if trace or linked else set()
-    names |= {"part_of"} if linked else set()
-    names |= {"period_start", "period_end"}
-    lines = funding[[name for name in funding.columns if name in names]]
-    lines = lines.assign(itemised=True, line=np.arange(len(lines)))
+    names |= {"funding_id", "total_id"} if trace else set()
+    names |= {"funding_id", "part_of"} if tables.funding["part_of"].notna().any() else set()
+    every = gaps if isinstance(gaps, pd.DataFrame) else every_line(tables, gaps=gaps)
+    lines = every[[name for name in every.columns if name in names]]
     for key in [key for key in RECORD_KEYS if key in used]:
         facts = tables.records[["record_id", key]]
         lines = lines.merge(facts, on="record_id", how="left", validate="many_to_one")
-    missing = gaps if isinstance(gaps, pd.DataFrame) else beyond_lines(tables) if gaps else pd.DataFrame()
+    return lines
+
+
+def every_line(tables: Tables, *, gaps: bool = True) -> pd.DataFrame:
+    """The funding lines, then with `gaps` what stated totals hold beyond them: not `itemised`, a `total_id`.
+
+    `line` is the place in funding, -1 for what a total holds beyond its lines.
+    """
+    lines = tables.funding.assign(itemised=True, line=np.arange(len(tables.funding)))
+    missing = beyond_lines(tables) if gaps else pd.DataFrame()
     if missing.empty:
-        return lines.assign(total_id=None) if trace else lines
-    missing = missing.reindex(columns=[*lines.columns.drop(["itemised", "line"]), "total_id"])
+        return lines.assign(total_id=None)
     return pd.concat([lines, missing.assign(itemised=False, line=_NO_LINE)], ignore_index=True)
 
 
@@ -213,16 +219,15 @@ def _kept(lines: pd.DataFrame, key: str, values: list[Any] | None, tables: Table
         return lines
     values = [int(value) if key == "year" and str(value).isdigit() else value for value in values]
     missing = schema.MISSING_LABELS.get(key, schema.MISSING_LABEL)
-    present = _present(lines, key, tables)
-    unknown = [one for one in values if one not in present and one not in (missing, schema.NOT_ITEMISED)]
-    if unknown:
+    unknown = set(values) - {missing, schema.NOT_ITEMISED} - set(lines[key].dropna().unique())
+    if unknown and (unknown := unknown - (present := _present(lines, key, tables))):
         offered = sorted(map(str, present))
         raise DataError(
             f"Valeur inconnue pour {key} ({schema.labels([key]).get(key, key).lower()}).",
-            seen=unknown,
+            seen=[one for one in values if one in unknown],
             todo=f"valeurs des données : {', '.join(offered[:40])}{', …' if len(offered) > 40 else ''}.",
         )
-    kept = lines[key].isin([one for one in values if one in present])
+    kept = lines[key].isin([one for one in values if one not in (missing, schema.NOT_ITEMISED)])
     if missing in values:
         kept |= lines[key].isna() & lines["itemised"]
     if schema.NOT_ITEMISED in values:
@@ -249,7 +254,7 @@ def _refuse_mixtures(lines: pd.DataFrame, by: Sequence[str], wanted: Mapping[str
         ("stage", schema.STAGE_LABELS, "d'étapes différentes"),
         ("kind", schema.KIND_LABELS, "de formes différentes"),
     ):
-        if key in by or len(wanted.get(key, ())) > 1:
+        if key in by or key in wanted:
             continue
         present = set(lines.loc[lines["amount_eur"].notna(), key].unique())
         found = [word for word in words if word in present]
@@ -465,26 +470,38 @@ def _apportioned(spread: pd.DataFrame, weights: pd.Series) -> pd.DataFrame:
 
 
 def _grouped(lines: pd.DataFrame, by: list[str], apart: list[str], *, trace: bool) -> pd.DataFrame:
+    group, first = _groups(lines, [*by, "itemised"])
     units, decimals = _whole_units(lines["amount_eur"])
-    lines = lines.assign(units=units, filled=lines["amount_eur"].notna().astype("int64"))
-    groups = lines.groupby([*by, "itemised"], sort=False, dropna=False, observed=True)
-    result = groups[["units", "filled"]].sum().reset_index()
-    added = result.groupby(apart)["units"] if apart else result.groupby(np.zeros(len(result)))["units"]
-    wholes = added.transform("sum")
-    share = (result["units"] / wholes).where(wholes.ne(0) & result["filled"].gt(0))
-    amount = _euros(result["units"], decimals).where(result["filled"] > 0)
-    count = result["filled"].where(result["itemised"], 0)
-    result = result.assign(amount_eur=amount, count=count, share=share)
-    if trace:
-        result = result.assign(**_pieces(lines, groups.ngroup(), len(result)))
-    result = _labelled(result, by)
-    order = _order(result, by)
-    return result.iloc[order].drop(columns=["itemised", "units", "filled"]).reset_index(drop=True)
+    sums = units.groupby(group).sum()
+    filled = np.bincount(group[lines["amount_eur"].notna()], minlength=len(first))
+    itemised = lines["itemised"].to_numpy(dtype=bool)[first]
+    wholes = sums.groupby(_groups(lines.iloc[first], apart)[0]).transform("sum")
+    columns: dict[str, Any] = _labelled(
+        {key: lines[key].iloc[first].reset_index(drop=True) for key in by}, itemised
+    )
+    order = _order(columns)
+    columns |= {
+        "amount_eur": _euros(sums, decimals).where(filled > 0),
+        "count": np.where(itemised, filled, 0),
+        "share": (sums / wholes).where(wholes.ne(0) & (filled > 0)),
+    }
+    columns |= _pieces(lines, group, len(first)) if trace else {}
+    return pd.DataFrame(columns).iloc[order].reset_index(drop=True)
 
 
-def _pieces(lines: pd.DataFrame, group: pd.Series, groups: int) -> dict[str, list[Any]]:
+def _groups(lines: pd.DataFrame, keys: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """The group of each line, numbered as they come, what is missing being a value; each group's first line."""
+    group = np.zeros(len(lines), dtype="int64")
+    for key in keys:
+        codes, values = pd.factorize(lines[key])
+        group = pd.factorize(group * (len(values) + 1) + codes)[0]
+    return group, np.unique(group, return_index=True)[1]
+
+
+def _pieces(lines: pd.DataFrame, group: np.ndarray, groups: int) -> dict[str, list[Any]]:
     """For each group: the lines it adds and what each brings; the totals it is the rest of, and how much."""
-    places = lines.groupby(group.to_numpy()).indices
+    order = np.argsort(group, kind="stable")
+    places = np.split(order, np.searchsorted(group[order], np.arange(1, groups)))
     rest = ~lines["itemised"].to_numpy(dtype=bool)
     names = np.where(lines["total_id"].notna(), lines["total_id"], lines["funding_id"]).astype(object)
     amounts = lines["amount_eur"].to_numpy(dtype=object)
@@ -522,38 +539,40 @@ def _euros(units: pd.Series, decimals: int) -> pd.Series:
     return np.sign(units) * ((2 * units.abs() + per_cent) // (2 * per_cent)) / 100
 
 
-def _labelled(result: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-    """The rows with a word where a key is missing; one key at least says « non détaillé » where it is so."""
-    itemised = result["itemised"]
+def _labelled(keys: dict[str, pd.Series], itemised: np.ndarray) -> dict[str, pd.Series]:
+    """The keys with a word where one is missing; one at least says « non détaillé » where it is so."""
     labelled = {}
-    for key in by:
-        missing = schema.MISSING_LABELS.get(key, schema.MISSING_LABEL)
-        words = itemised.map({True: missing, False: schema.NOT_ITEMISED})
-        absent = result[key].isna()
-        labelled[key] = result[key].astype("object").where(~absent, words) if absent.any() else result[key]
+    for key, values in keys.items():
+        absent = values.isna()
+        if absent.any():
+            missing = schema.MISSING_LABELS.get(key, schema.MISSING_LABEL)
+            words = np.where(itemised, missing, schema.NOT_ITEMISED)
+            values = values.astype("object").where(~absent, words)
+        labelled[key] = values
     if not itemised.all():
-        silent = ~itemised & ~pd.DataFrame({key: labelled[key].eq(schema.NOT_ITEMISED) for key in by}).any(
-            axis=1
-        )
-        last = "funder" if "funder" in by else by[0]
+        silent = ~itemised
+        for values in labelled.values():
+            silent &= values.ne(schema.NOT_ITEMISED).to_numpy(dtype=bool)
+        last = "funder" if "funder" in keys else next(iter(keys))
         told = labelled[last].astype(str) + f", {schema.NOT_ITEMISED}"
         labelled[last] = labelled[last].astype("object").where(~silent, told)
-    return result.assign(**labelled)
+    return labelled
 
 
 _MISSING = {*schema.MISSING_LABELS.values(), schema.MISSING_LABEL}
 
 
-def _order(result: pd.DataFrame, by: list[str]) -> np.ndarray:
+def _order(keys: dict[str, pd.Series]) -> np.ndarray:
     """Rows in the order of the document, years in time order, what is missing then « non détaillé » last."""
-    levels: list[np.ndarray] = []
-    for key in by:
-        values = result[key]
-        place = pd.Series(pd.factorize(values)[0], index=values.index)
+    levels: list[Any] = []
+    for key, values in keys.items():
+        words = [str(value) for value in values]
+        first = {word: place for place, word in reversed(list(enumerate(words)))}
+        levels.append([2 * (schema.NOT_ITEMISED in word) + (word in _MISSING) for word in words])
         if key == "stage":
-            place = values.astype("str").str.split(",").str[0].map(schema.STAGES.index)
-        if key == "year":
-            place = pd.to_numeric(values.astype("str").str[:4], errors="coerce").fillna(0)
-        late = values.isin(_MISSING) + 2 * values.astype("str").str.contains(schema.NOT_ITEMISED, regex=False)
-        levels += [late.to_numpy(), place.to_numpy()]
-    return np.lexsort(levels[::-1]) if levels else np.arange(len(result))
+            levels.append([schema.STAGES.index(word.partition(",")[0]) for word in words])
+        elif key == "year":
+            levels.append([int(word[:4]) if word[:4].isdecimal() else 0 for word in words])
+        else:
+            levels.append([first[word] for word in words])
+    return np.lexsort(levels[::-1])

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
+import numpy as np
 import pandas as pd
 
 from ess_analysis import french, schema, sentences
@@ -617,15 +618,17 @@ def _named(
 def _first_spot(circle: _Circle, taken: Sequence[_Box], height: float, top: float) -> _Spot | None:
     point, x, y, radius = circle
     long = text_width(point.label, 13)
+    others = np.array(taken).reshape(-1, 4)
+    away, angles = np.array(_ROUND).T
+    cosines, sines = np.cos(angles), np.sin(angles)
+    left = x + (radius + away) * cosines - long * (1 - cosines) / 2
+    middle = y + (radius + away) * sines
+    boxes = np.stack([left, middle - 8, left + long, middle + 8], axis=1)
+    inside = (boxes[:, 0] >= 0) & (boxes[:, 2] <= _WIDE) & (boxes[:, 1] >= top) & (boxes[:, 3] <= height)
     fallback = None
-    for distance, angle in _ROUND:
-        spot = _spot(x, y, radius + distance, angle, long, distance > 8)
-        left, high, right, low = spot.box
-        if left < 0 or right > _WIDE or high < top or low > height:
-            continue
-        if any(_overlap(spot.box, other) for other in taken):
-            continue
-        if not any(_overlap(step, other) for step in spot.tie for other in taken):
+    for place in np.flatnonzero(inside & ~_overlap(boxes, others)):
+        spot = _spot(x, y, radius + _ROUND[place][0], _ROUND[place][1], long, tied=_ROUND[place][0] > 8)
+        if not _overlap(np.array(spot.tie).reshape(-1, 4), others).any():
             return replace(spot, clear=True)
         fallback = fallback or spot
     return fallback
@@ -661,8 +664,11 @@ def _spot(x: float, y: float, reach: float, angle: float, long: float, tied: boo
     return _Spot(at_x, at_y, (left, at_y - 8, left + long, at_y + 8), tie)
 
 
-def _overlap(a: _Box, b: _Box) -> bool:
-    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+def _overlap(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Which of the boxes (rows: left, top, right, bottom) hide a part of any of the others."""
+    a, b = boxes[:, None, :], others[None, :, :]
+    across = (a[..., 0] < b[..., 2]) & (b[..., 0] < a[..., 2])
+    return np.any(across & (a[..., 1] < b[..., 3]) & (b[..., 1] < a[..., 3]), axis=1)
 
 
 def _span(values: Sequence[float]) -> tuple[float, float]:

@@ -16,12 +16,14 @@ from __future__ import annotations
 import math
 import re
 import tomllib
+import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from lxml import html
 
@@ -41,16 +43,11 @@ def traced(result: pd.DataFrame, tables: Tables) -> pd.DataFrame:
     `trace` and `share_trace` are None where no amount is written. A share is taken in the rows that were
     added: those of the same stage and the same kind when these are columns of the breakdown.
     """
-    read = _Reading(tables)
+    read = _reading(tables)
     sharing = str(result.attrs.get("sharing", ""))
-    rows = [
-        _row_trace(row, read, sharing) if pd.notna(row["amount_eur"]) else None
-        for row in result.to_dict(orient="records")
-    ]
-    added = [
-        tuple(str(row.get(key, "")).split(",")[0] for key in ("stage", "kind"))
-        for row in result.to_dict(orient="records")
-    ]
+    told = result.to_dict(orient="records")
+    rows = [_row_trace(row, read, sharing) if pd.notna(row["amount_eur"]) else None for row in told]
+    added = [tuple(str(row.get(key, "")).split(",")[0] for key in ("stage", "kind")) for row in told]
     together = {key: [row for row, own in zip(rows, added, strict=True) if own == key] for key in set(added)}
     wholes = {key: total_trace(parts) for key, parts in together.items()}
     shares = [share_of(row, wholes[key]) if row else None for row, key in zip(rows, added, strict=True)]
@@ -103,17 +100,12 @@ def count_of(cells: Sequence[Sequence[object]], noun: str, *, feminine: bool = F
 
 def amount_trace(funding_ids: Sequence[str], tables: Tables) -> Trace:
     """The trace of the sum of these funding lines."""
-    ids = list(dict.fromkeys(funding_ids))
-    read = _Reading(tables)
-    return read.sum(ids, [read.line(one)["amount_eur"] for one in ids])
+    return _reading(tables).whole(funding_ids)
 
 
 def cells_of(rows: pd.DataFrame, tables: Tables) -> list[list[Any]]:
     """The cell of each row, with its text as written: what `count_of` counts."""
-    ids = rows["funding_id"] if "funding_id" in rows else [""] * len(rows)
-    return [
-        _cell(tables, row, str(one)) for row, one in zip(rows.to_dict(orient="records"), ids, strict=True)
-    ]
+    return _reading(tables).cells(rows, rows.get("funding_id"))
 
 
 def cited(recipe: Mapping[str, Any], tables: Tables) -> Trace:
@@ -136,7 +128,7 @@ def cited(recipe: Mapping[str, Any], tables: Tables) -> Trace:
 def delivery_trace(lines: pd.DataFrame, tables: Tables) -> Trace:
     """The trace of the sum of these delivery lines."""
     kept = lines["amount_eur"].notna()
-    cells = [_cell(tables, row, "") for row in lines[kept].to_dict(orient="records")]
+    cells = _reading(tables).cells(lines[kept])
     filled, blank = _addresses(lines[kept]), _addresses(lines[~kept])
     value = round(math.fsum(lines.loc[kept, "amount_eur"]), 2)
     return {"op": "sum", "unit": "EUR", "value": value, "words": _sum_words(filled, blank), "cells": cells}
@@ -148,28 +140,35 @@ def _addresses(lines: pd.DataFrame) -> list[tuple[str, str]]:
 
 def stated_trace(total_id: str, tables: Tables) -> Trace:
     """The trace of a total that the document announces."""
-    row = tables.stated_totals.set_index("total_id").loc[total_id]
-    value = row["amount_eur"] if pd.notna(row["amount_eur"]) else row["count"]
-    return {
-        "op": "sum" if pd.notna(row["amount_eur"]) else "stated",
-        "unit": "EUR" if pd.notna(row["amount_eur"]) else "count",
-        "value": float(str(value)),
-        "words": f"écrit en {row['cell']}",
-        "cells": [_cell(tables, row, total_id)],
-    }
+    return _reading(tables).stated(total_id)
 
 
 _OF_A_LINE = ("source", "sheet", "cell", "record_id", "amount_eur")
+_latest: tuple[weakref.ref[Tables], _Reading] | None = None
+
+
+def _reading(tables: Tables) -> _Reading:
+    """What is known of these tables to trace their numbers, gathered once for all of a report."""
+    global _latest
+    if _latest is None or _latest[0]() is not tables:
+        _latest = (weakref.ref(tables), _Reading(tables))
+    return _latest[1]
 
 
 class _Reading:
     """What the cells of the funding lines hold, and how they were read."""
 
     def __init__(self, tables: Tables) -> None:
-        self.tables = tables
-        self.rows: Any = tables.funding.set_index("funding_id")
-        self.at = {one: place for place, one in enumerate(tables.funding["funding_id"])}
-        self.columns = {name: tables.funding[name].to_numpy(dtype=object) for name in _OF_A_LINE}
+        funding = tables.funding
+        self.data = tables.data
+        self.at = {one: place for place, one in enumerate(funding["funding_id"])}
+        self.columns = {name: funding[name].to_numpy(dtype=object) for name in _OF_A_LINE}
+        told = funding[["part_of", "stage", "funder", "year"]].astype(object)
+        told["table_id"] = funding["record_id"].map(tables.records.set_index("record_id")["table_id"])
+        self.told = {str(name): told[name].where(told[name].notna(), None).to_numpy() for name in told}
+        self.totals = {row["total_id"]: row for row in tables.stated_totals.to_dict(orient="records")}
+        self.places = tables.places
+        self.places_of = tables.places.groupby("record_id", sort=False).indices
         self.texts: dict[str, dict[tuple[str, str], str]] = {}  # by source
         self.corrected = corrections(tables.data)
         self.units = {
@@ -178,18 +177,35 @@ class _Reading:
             for table in sheet.tables
         }
 
+    def ids(self, **said: Any) -> list[str]:
+        """The funding lines that say this of themselves."""
+        kept = np.ones(len(self.at), dtype=bool)
+        for name, value in said.items():
+            kept &= self.told[name] == value
+        return [one for one, keep in zip(self.at, kept, strict=True) if keep]
+
     def line(self, one: str) -> dict[str, Any]:
         """Where the line stands, its record and its amount."""
         place = self.at[one]
         return {name: values[place] for name, values in self.columns.items()}
 
-    def cell(self, line: Mapping[str, Any], one: str) -> list[Any]:
+    def cell(self, line: Mapping[Any, Any], one: str) -> list[Any]:
         """The cell of a line, with its text as written."""
         source = str(line["source"])
         if source not in self.texts:
-            self.texts[source] = _texts(self.tables, source)
+            self.texts[source] = texts(self.data / source)
         text = self.texts[source].get((str(line["sheet"]), str(line["cell"])), "")
         return [line["source"], line["sheet"], line["cell"], text, _part(one)]
+
+    def cells(self, rows: pd.DataFrame, ids: Iterable[object] | None = None) -> list[list[Any]]:
+        """The cell of each row, with its text as written."""
+        names = ("source", "sheet", "cell")
+        places = zip(*(rows[name] for name in names), strict=True)
+        ids = [""] * len(rows) if ids is None else ids
+        return [
+            self.cell(dict(zip(names, place, strict=True)), str(one))
+            for place, one in zip(places, ids, strict=True)
+        ]
 
     def sum(self, ids: Sequence[str], parts: Sequence[float], sharing: str = "") -> Trace:
         """The trace of the sum of these lines, each bringing its part."""
@@ -218,13 +234,30 @@ class _Reading:
         made = {"op": "sum", "unit": "EUR", "value": value, "words": " ; ".join(words), "cells": cells}
         return {**made, "of": special} if special else made
 
+    def whole(self, funding_ids: Iterable[str]) -> Trace:
+        """The trace of the sum of these lines, whole."""
+        ids = list(dict.fromkeys(funding_ids))
+        return self.sum(ids, [self.line(one)["amount_eur"] for one in ids])
+
+    def stated(self, total_id: str) -> Trace:
+        """The trace of a total that the document announces."""
+        row = self.totals[total_id]
+        in_euros = pd.notna(row["amount_eur"])
+        return {
+            "op": "sum" if in_euros else "stated",
+            "unit": "EUR" if in_euros else "count",
+            "value": float(row["amount_eur"] if in_euros else row["count"]),
+            "words": f"écrit en {row['cell']}",
+            "cells": [self.cell(row, total_id)],
+        }
+
     def _shared(self, row: Any, part: float) -> Trace | None:
         """The territories, or communes, between which the amount of a line is shared equally; or nothing."""
-        places = self.tables.places[self.tables.places["record_id"] == row["record_id"]]
+        places = self.places.iloc[self.places_of.get(row["record_id"], [])]
         for key, noun in (("territory", "territoire"), ("commune", "commune")):
             named = places.dropna(subset=[key]).drop_duplicates(key)
             if len(named) > 1 and abs(part - row["amount_eur"] / len(named)) < 0.01:
-                return count_of(cells_of(named, self.tables), noun, feminine=key == "commune")
+                return count_of(self.cells(named), noun, feminine=key == "commune")
         return None
 
     def _special(self, cell: list[Any], amount: float, identifier: str) -> Trace | None:
@@ -265,15 +298,17 @@ def _row_trace(row: Mapping[Any, Any], read: _Reading, sharing: str) -> Trace:
 
 def _rest_trace(identifier: str, read: _Reading) -> Trace:
     """What a stated total, or a line, holds beyond the lines that detail it."""
-    tables = read.tables
-    if identifier in read.rows.index:
-        line = read.rows.loc[identifier]
-        details = read.rows["part_of"].eq(identifier) & read.rows["stage"].eq(line["stage"])
-        return difference_of(
-            amount_trace([identifier], tables), amount_trace(list(read.rows.index[details]), tables)
-        )
-    covered = covered_by(identifier, tables)
-    return difference_of(stated_trace(identifier, tables), amount_trace(covered, tables))
+    if identifier in read.at:
+        stage = read.told["stage"][read.at[identifier]]
+        return difference_of(read.whole([identifier]), read.whole(read.ids(part_of=identifier, stage=stage)))
+    return difference_of(read.stated(identifier), read.whole(_covered_by(identifier, read)))
+
+
+def _covered_by(total_id: str, read: _Reading) -> list[str]:
+    """The funding lines that a stated total covers."""
+    total = read.totals[total_id]
+    known = ("table_id", *(key for key in ("funder", "year") if pd.notna(total[key])))
+    return read.ids(**{key: total[key] for key in known})
 
 
 def _one_cell(cell: list[Any], amount: float) -> Trace:
@@ -309,21 +344,6 @@ def _number(text: str) -> float | None:
         return None
 
 
-def covered_by(total_id: str, tables: Tables) -> list[str]:
-    """The funding lines that a stated total covers."""
-    total = tables.stated_totals.set_index("total_id").loc[total_id]
-    table_of = tables.funding["record_id"].map(tables.records.set_index("record_id")["table_id"])
-    rows = tables.funding[table_of.eq(total["table_id"])]
-    for key in ("funder", "year"):
-        if pd.notna(total[key]):
-            rows = rows[rows[key].eq(total[key]).fillna(False)]
-    return rows["funding_id"].tolist()
-
-
-def _cell(tables: Tables, row: Any, identifier: str) -> list[Any]:
-    return [row["source"], row["sheet"], row["cell"], written(tables, row), _part(identifier)]
-
-
 def _part(identifier: str) -> int:
     """Which amount of its cell a line is: 0 for the only one."""
     return int(identifier.split("#")[1]) if re.search(r"#\d+$", identifier) else 0
@@ -331,17 +351,17 @@ def _part(identifier: str) -> int:
 
 def written(tables: Tables, row: Any) -> str:
     """The text of the cell that `row` (source, sheet, cell) was read from, as written."""
-    return _texts(tables, str(row["source"])).get((str(row["sheet"]), str(row["cell"])), "")
+    return str(_reading(tables).cell(row, "")[3])
 
 
-def _texts(tables: Tables, source: str) -> dict[tuple[str, str], str]:
-    path = tables.data / source
+def texts(path: Path) -> dict[tuple[str, str], str]:
+    """The text of every filled cell of a raw file, by sheet and address, as written."""
     return _written(path, path.stat().st_mtime_ns if path.is_file() else 0)
 
 
 @lru_cache(maxsize=32)
 def _written(path: Path, changed: int) -> dict[tuple[str, str], str]:
-    """The text of every filled cell of a raw file, as written; `changed` is the file's own time stamp."""
+    """As `texts`; `changed` is the file's own time stamp."""
     if not path.is_file():
         return {}
     if path.suffix == ".txt":  # a text kept as proof: « A12 » is its line 12

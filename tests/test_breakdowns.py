@@ -406,7 +406,7 @@ def test_the_lines_followed_add_up_to_their_row(note: Tables) -> None:
 
 
 def test_what_totals_hold_beyond_their_lines_can_be_computed_once_for_all(note: Tables) -> None:
-    once = breakdowns.beyond_lines(note)
+    once = breakdowns.every_line(note)
     for key in ("funder", "axis"):
         expected = breakdown(note, key, stage="planned")
         pd.testing.assert_frame_equal(breakdown(note, key, stage="planned", gaps=once), expected)

@@ -209,17 +209,15 @@ def render(
     memory: int = DEFAULT_MEMORY,
     cluster: str | None = None,
     quiet: bool = False,
-    first: Sequence[str] = (),
     keep_values: bool = False,
     told: Callable[[str], None] = lambda _: None,
     **asked: Any,
 ) -> Summary:
     """What the batch did: every report asked for is up to date in `out`, or told as failed.
 
-    The files named `first` are rendered first; `told` hears each file as soon as it is in place. With
-    `keep_values`, the years, territories and funders known are taken as they are, without reading the data.
-    `asked` narrows the plan: names, years, settings, only (see `plan.reports`). Raises DataError, before
-    anything is run, when what is asked does not exist.
+    `told` hears each file as soon as it is in place. With `keep_values`, the years, territories and funders
+    known are taken as they are, without reading the data. `asked` narrows the plan: names, years, settings,
+    only (see `plan.reports`). Raises DataError, before anything is run, when what is asked does not exist.
     """
     start = time.perf_counter()
     summary = Summary()
@@ -232,7 +230,6 @@ def render(
             manifest["values"] = {"data": now.files.digest(), "values": values}
         wanted = plan.reports(listed, manifest["values"]["values"], data=data, **asked)
         plan_of_day = _due(wanted, manifest, now, out, force=force)
-        plan_of_day.sort(key=lambda one: one.report.file not in first)
         summary.unchanged = [one.report for one in plan_of_day if not one.why]
         tasks = [
             Task(one.report, data, timeout, memory, now.library, now.files.digests)

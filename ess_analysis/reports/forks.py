@@ -86,6 +86,7 @@ class Zygote:
             stdout=subprocess.PIPE,
             env={**os.environ, **dict.fromkeys(ONE_THREAD, "1")},
         )
+        self._gone = False  # it tells nothing any more
         self._births: dict[str, threading.Event] = {}
         self._pids: dict[str, int] = {}
         self._children: dict[int, Child] = {}
@@ -125,7 +126,7 @@ class Zygote:
     @property
     def alive(self) -> bool:
         """Whether it can still give birth."""
-        return self._process.poll() is None
+        return not self._gone and self._process.poll() is None
 
     def close(self) -> None:
         """Ends the zygote, and with it the kernels left."""
@@ -150,6 +151,7 @@ class Zygote:
                         self._early_deaths[told["pid"]] = told["status"]
                     else:
                         child.end(told["status"])
+        self._gone = True
         with self._lock:  # the zygote is gone: its kernels die with it, nobody will tell
             for child in self._children.values():
                 child.end(-signal.SIGKILL)

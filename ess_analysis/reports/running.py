@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -243,7 +244,7 @@ def _provenance(task: Task, reads: Sequence[str]) -> dict[str, str]:
     told = {
         "Fabriqué par": f"ess_analysis {__version__} ({task.library[:12]})",
         "Avec": ", ".join(
-            [f"Python {sys.version.split()[0]}", *(f"{name} {version(name)}" for name in SHOWN_VERSIONS)]
+            [f"Python {sys.version.split()[0]}", *(f"{name} {_version(name)}" for name in SHOWN_VERSIONS)]
         ),
         "Notebook": f"{task.report.notebook.name}, sha256 {plan.digest_now(task.report.notebook)[:12]}",
         "Réglages": _settings(task.report.parameters) or "aucun",
@@ -256,6 +257,9 @@ def _provenance(task: Task, reads: Sequence[str]) -> dict[str, str]:
     if epoch.isdecimal():
         told["Date du rapport"] = french.day(datetime.fromtimestamp(int(epoch), UTC).date())
     return told
+
+
+_version = cache(version)
 
 
 def _settings(parameters: Mapping[str, Any]) -> str:

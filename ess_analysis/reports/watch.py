@@ -16,7 +16,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -25,7 +25,7 @@ from urllib.parse import unquote
 
 from ess_analysis import french
 from ess_analysis.errors import DataError
-from ess_analysis.reports import batch
+from ess_analysis.reports import batch, plan
 
 HOST = "127.0.0.1"
 SCRIPT = Path(__file__).with_name("template") / "watch.js"
@@ -212,18 +212,15 @@ def _again(
     """The reports rendered again, the open ones first; then those that new years or territories call for."""
     start = time.perf_counter()
     what = french.listing(changed) or "Premier rendu"
+    render = partial(batch.render, data, notebooks, out, names=names, quiet=True, told=pages.rendered)
+    known = plan.read_manifest(out).get("reports", {})
+    shown = [file for file in pages.open() if file in known]
+    first = batch.Summary()
     try:
-        first = batch.render(
-            data,
-            notebooks,
-            out,
-            names=names,
-            quiet=True,
-            first=pages.open(),
-            keep_values=True,
-            told=pages.rendered,
-        )
-        rest = batch.render(data, notebooks, out, names=names, quiet=True, told=pages.rendered)
+        if shown:
+            with suppress(DataError):  # it is told below, with all the reports
+                first = render(only=shown, keep_values=True)
+        rest = render()
     except DataError as error:
         print(f"{what} : {error}", flush=True)
         return

@@ -88,7 +88,7 @@ def main() -> None:
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(told)
     alive: set[int] = set()
-    ahead = False
+    library = False
     requests = b""
     while True:
         ready, _, _ = select.select([0, deaths], [], [])
@@ -103,13 +103,17 @@ def main() -> None:
             *lines, requests = requests.split(b"\n")
             for line in lines:
                 request = json.loads(line)
-                if "ahead" in request:
-                    ahead = True
+                if not library and (request.get("ahead") or request.get("reads")):  # of a batch
+                    library = True
+                    _import_library()
+                if request.get("ahead"):
                     _read_ahead(request["ahead"], request["cwd"])
+                    gc.collect()
+                    gc.freeze()
                     continue
                 pid = os.fork()
                 if pid == 0:
-                    _become_kernel(request, set_by_imports, ahead=ahead)
+                    _become_kernel(request, set_by_imports, library=library)
                 alive.add(pid)
                 print(json.dumps({"id": request["id"], "pid": pid}), file=answers)
     for pid in alive:
@@ -119,36 +123,36 @@ def main() -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _read_ahead(folder: str, cwd: str) -> None:
-    """The library imported, the folder read and checked; what fails here fails again, told, in each report."""
-    from pathlib import Path
+def _import_library() -> None:
+    """The library imported once for all the reports; it opens every file in Python, hence is heard.
 
+    What it reads them with is forgotten, so that a notebook which imports it is heard.
+    """
+    with suppress(Exception):  # it fails again, told, in each report
+        importlib.import_module("ess_analysis.answers")
+        importlib.import_module("ess_analysis.reports.charts")
+    for name in _UNSEEN_MODULES & sys.modules.keys():
+        package, _, module = name.rpartition(".")
+        del sys.modules[name]
+        if package:
+            delattr(sys.modules[package], module)
+
+
+def _read_ahead(folder: str, cwd: str) -> None:
+    """The folder read and checked once for all the reports; what fails here fails again, told, in each."""
     heard: set[str] = set()
-    listening = False
+    listening = True
     os.chdir(cwd)
+    _hear_reads(folder, lambda name: heard.add(name) if listening else None)
     _limit_memory(AHEAD_MEGABYTES, for_good=False)
     signal.setitimer(signal.ITIMER_REAL, AHEAD_SECONDS)  # its signal ends this process
     try:
         with suppress(Exception):
-            from ess_analysis import ahead, answers  # noqa: F401 - answers: with all that reports import
-            from ess_analysis.reports import charts  # noqa: F401
-
-            _hear_reads(folder, lambda name: heard.add(name) if listening else None)
-            listening = True
-            ahead.read(Path(folder), heard, any_file=ANY_FILE)
+            importlib.import_module("ess_analysis.ahead").read(folder, heard, any_file=ANY_FILE)
     finally:
         listening = False
         signal.setitimer(signal.ITIMER_REAL, 0)
         _limit_memory(None)
-    for name in (
-        _UNSEEN_MODULES & sys.modules.keys()
-    ):  # the library opens files in Python before it uses them;
-        package, _, module = name.rpartition(".")  # a notebook that imports them must be heard
-        del sys.modules[name]
-        if package:
-            delattr(sys.modules[package], module)
-    gc.collect()
-    gc.freeze()
 
 
 def _tell_deaths(alive: set[int], answers: Any) -> None:
@@ -160,7 +164,7 @@ def _tell_deaths(alive: set[int], answers: Any) -> None:
         print(json.dumps({"pid": pid, "status": os.waitstatus_to_exitcode(status)}), file=answers)
 
 
-def _become_kernel(request: dict[str, Any], set_by_imports: dict[str, str], *, ahead: bool) -> None:
+def _become_kernel(request: dict[str, Any], set_by_imports: dict[str, str], *, library: bool) -> None:
     """In the child: a kernel as `python -m ipykernel_launcher -f FILE` would be."""
     status = 1
     try:
@@ -182,7 +186,7 @@ def _become_kernel(request: dict[str, Any], set_by_imports: dict[str, str], *, a
         random.seed()
         sys.modules["numpy"].random.seed()
         for name in [name for name in sys.modules if name.partition(".")[0] == "ess_analysis"]:
-            if not ahead or name == "ess_analysis":
+            if not library or name == "ess_analysis":
                 del sys.modules[name]  # a notebook imports it anew: it then sees that it is in a kernel
         sys.argv = request["argv"]
         from ipykernel.kernelapp import launch_new_instance
