@@ -265,10 +265,21 @@ def trace_of(entry: html.HtmlElement) -> dict[str, Any]:
     def whole(node: Any) -> dict[str, Any]:
         if isinstance(node, int):
             node = json.loads(annex.xpath("li[@id=$name]", name=f"src-{node}")[0].get("data-trace"))
-        cells = {places[int(rank)]: names for rank, names in node.get("cells", {}).items()}
+        cells = {places[int(rank)]: one_by_one(names) for rank, names in node.get("cells", {}).items()}
         return {**node, "cells": cells, "of": [whole(part) for part in node.get("of", [])]}
 
     return whole(json.loads(entry.get("data-trace")))
+
+
+def one_by_one(names: str) -> str:
+    """« C7:C9 D2 » with each cell named: « C7 C8 C9 D2 »."""
+
+    def cells(match: re.Match[str]) -> str:
+        column, first, last = match[1], int(match[2]), int(match[3])
+        assert last >= first + 2
+        return " ".join(f"{column}{row}" for row in range(first, last + 1))
+
+    return re.sub(r"\b([A-Z]+)(\d+):\1(\d+)\b", cells, names)
 
 
 def problems(path: Path, seen: Counter[str]) -> list[str]:

@@ -264,7 +264,7 @@ def annex(made: Page) -> html.HtmlElement | None:
 
     What is computed from numbers that have entries of their own leads to them, without their cells again.
     For programs, each entry carries `data-trace`, in JSON: `op`, `cells` (place → addresses, « C7#2 » is the
-    second amount of C7), `of` (parts: a trace, or the number of its entry), `weights`, `value` where the
+    second amount of C7, « C7:C9 » three cells), `of` (parts: a trace, or the number of its entry), `weights`, `value` where the
     parts do not give it. A place is a number too: its rank in the list's `data-places` (« file!sheet »).
     """
     if not made.traces:
@@ -324,6 +324,20 @@ def _places(cells: Sequence[Sequence[Any]]) -> list[Any]:
     return nodes
 
 
+def _runs(names: Sequence[str]) -> list[str]:
+    """The addresses in their order, three or more that follow one another down a column as « C7:C9 »."""
+    runs: list[list[str]] = []
+    below = ""
+    for name in names:
+        if below and name == below:
+            runs[-1].append(name)
+        else:
+            runs.append([name])
+        column, row = name.rstrip("0123456789"), name.lstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+        below = f"{column}{int(row) + 1}" if row.isdecimal() else ""
+    return [one for run in runs for one in ([f"{run[0]}:{run[-1]}"] if len(run) > 2 else run)]
+
+
 def _compact(made: Page, trace: Mapping[str, Any], places: dict[str, int]) -> dict[str, Any]:
     """The trace without its words and texts: what a program needs to compute it again from the cells."""
     kept: dict[str, Any] = {"op": trace["op"]}
@@ -335,7 +349,7 @@ def _compact(made: Page, trace: Mapping[str, Any], places: dict[str, int]) -> di
             name = f"{cell}#{part[0]}" if part and part[0] else str(cell)
             place = places.setdefault(f"{file}!{sheet}", len(places))
             sheets.setdefault(str(place), []).append(name)
-        kept["cells"] = {number: " ".join(names) for number, names in sheets.items()}
+        kept["cells"] = {number: " ".join(_runs(names)) for number, names in sheets.items()}
     if trace.get("of"):
         known = [made.traces.get(_key(part)) for part in trace["of"]]
         kept["of"] = [
