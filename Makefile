@@ -18,6 +18,7 @@ $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@mkdir -p $(VENV)/etc/ipython && cp ess_analysis/reports/ipython_kernel_config.json $(VENV)/etc/ipython/
 	@touch $@
 
 reports: $(READY) ## Rend tous les rapports des données embarquées dans reports/

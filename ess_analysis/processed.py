@@ -163,18 +163,14 @@ def _frames(tables: Tables, findings: pd.DataFrame) -> dict[str, pd.DataFrame]:
     frames = {
         **{name: getattr(tables, name) for name in schema.TABLES},
         "findings": findings,
-        "sources": _typed(pd.DataFrame(sources), _SOURCES),
-        "corrections": _typed(pd.DataFrame(corrected), _CORRECTIONS),
+        "sources": schema.typed(pd.DataFrame(sources), _SOURCES),
+        "corrections": schema.typed(pd.DataFrame(corrected), _CORRECTIONS),
     }
     return {name: _mapped_texts(frame, BUILT[name], neutral) for name, frame in frames.items()}
 
 
 def _inside(path: Path, data: Path) -> str:
     return path.relative_to(data).as_posix() if path.is_relative_to(data) else path.name
-
-
-def _typed(frame: pd.DataFrame, table: schema.Table) -> pd.DataFrame:
-    return frame.reindex(columns=table.names).astype({column.name: column.dtype for column in table.columns})
 
 
 def _mapped_texts(frame: pd.DataFrame, table: schema.Table, change: Any) -> pd.DataFrame:
@@ -209,7 +205,7 @@ def _read_csv(path: Path, table: schema.Table) -> pd.DataFrame:
         ),
     )
     frame = pd.DataFrame({name: found[name].to_pandas() for name in table.names})
-    return _mapped_texts(_typed(frame, table), table, as_written)
+    return _mapped_texts(schema.typed(frame, table), table, as_written)
 
 
 _FIELD_TYPES = {TEXT: "string", EURO: "number", WHOLE: "integer", DAY: "date"}

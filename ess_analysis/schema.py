@@ -210,7 +210,11 @@ TABLES = {
 
 def conform(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     """The frame with exactly the columns and types of table `name`; absent columns come out missing."""
-    table = TABLES[name]
+    return typed(frame, TABLES[name])
+
+
+def typed(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
+    """As `conform`, for any table described with columns."""
     columns = {}
     for column in table.columns:
         kept = frame[column.name] if column.name in frame else pd.Series(None, frame.index, dtype="object")

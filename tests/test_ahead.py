@@ -16,7 +16,7 @@ import pytest
 from ess_analysis import ahead
 from ess_analysis.checks import checked
 from ess_analysis.load import Tables, load
-from ess_analysis.reports import forks, plan, running
+from ess_analysis.reports import forks, plan, reading, running
 from ess_analysis.reports.batch import Task
 from tests.small_project import ROOT
 
@@ -29,7 +29,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder = tmp_path / "raw"
     shutil.copytree(ROOT / "data" / "raw", folder)
     monkeypatch.setattr(ahead, "_known", None)
-    ahead.read(folder, {ANY}, any_file=ANY)
+    reading.read_ahead(str(folder), {ANY}, any_file=ANY)
     yield folder
 
 
@@ -60,7 +60,7 @@ def test_a_file_that_changes_comes_or_goes_is_read_again(data: Path) -> None:
     kept = (data / "mel_2011-2014" / "readings.toml").read_bytes()
     (data / "mel_2011-2014" / "readings.toml").write_bytes(kept + b"\n")
     assert ahead.tables_of(data) is None
-    ahead.read(data, {ANY}, any_file=ANY)
+    reading.read_ahead(str(data), {ANY}, any_file=ANY)
     assert ahead.tables_of(data) is not None
     (data / "nouveau.csv").write_text("a;b\n1;2\n")
     assert ahead.tables_of(data) is None
@@ -83,7 +83,7 @@ def test_reading_what_is_known_opens_the_files_that_reading_opened(
 ) -> None:
     monkeypatch.setattr(ahead, "_known", None)
     names = {"mel_2011-2014/readings.toml", "mel_2011-2014/corrections.toml"}
-    ahead.read(data, names, any_file=ANY)
+    reading.read_ahead(str(data), names, any_file=ANY)
     opened: list[str] = []
     real = Path.open
     monkeypatch.setattr(Path, "open", lambda self, *a, **k: opened.append(self.name) or real(self, *a, **k))
@@ -93,8 +93,8 @@ def test_reading_what_is_known_opens_the_files_that_reading_opened(
 
 def test_a_heavy_folder_is_left_to_each_report(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ahead, "_known", None)
-    monkeypatch.setattr(ahead, "MEGABYTES", 0)
-    ahead.read(data, {ANY}, any_file=ANY)
+    monkeypatch.setattr(reading, "MEGABYTES", 0)
+    reading.read_ahead(str(data), {ANY}, any_file=ANY)
     assert ahead.tables_of(data) is None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -100,6 +101,13 @@ def test_a_notebook_of_an_older_format_is_read(tmp_path: Path) -> None:
 def figures(notebook: nbformat.NotebookNode) -> list[dict[str, Any]]:
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     return [output["data"][MIME] for output in outputs if MIME in output.get("data", {})]
+
+
+def test_every_kernel_of_this_environment_tells_its_figures() -> None:
+    installed = Path(sys.prefix) / "etc" / "ipython" / SHARED.name
+    if not installed.is_file() and not os.environ.get("CI"):
+        pytest.skip("environnement fait sans « make setup » : seuls les notebooks qui importent ess_analysis")
+    assert installed.read_bytes() == SHARED.read_bytes()
 
 
 def run(notebook: Path, engine: str | None) -> nbformat.NotebookNode:

@@ -24,6 +24,7 @@ ORDER = [
     "sources",
     "territories",
     "identifiers",
+    "ahead",
     "load",
     "open_data",
     "exports",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import nbformat
@@ -224,7 +225,12 @@ def _altair_html() -> str:
 @pytest.mark.parametrize(
     "bundle", [{"application__vnd.vegalite.v6+json": SPEC}, {"text__html": _altair_html()}]
 )
-def test_an_altair_chart_gives_its_data_with_or_without_its_renderer(bundle: Any) -> None:
+@pytest.mark.parametrize("renderer", [True, False])
+def test_an_altair_chart_gives_its_data_with_or_without_its_renderer(
+    bundle: Any, renderer: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not renderer:
+        monkeypatch.setitem(sys.modules, "vl_convert", None)
     tree = shown(**bundle)
     assert "Montants par an" in text(tree)
     assert columns(tree) == {"annee": ["2011", "2012"], "montant": ["1 000,5", "2 000,0"]}

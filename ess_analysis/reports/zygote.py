@@ -148,7 +148,8 @@ def _read_ahead(folder: str, cwd: str) -> None:
     signal.setitimer(signal.ITIMER_REAL, AHEAD_SECONDS)  # its signal ends this process
     try:
         with suppress(Exception):
-            importlib.import_module("ess_analysis.ahead").read(folder, heard, any_file=ANY_FILE)
+            reading = importlib.import_module("ess_analysis.reports.reading")
+            reading.read_ahead(folder, heard, any_file=ANY_FILE)
     finally:
         listening = False
         signal.setitimer(signal.ITIMER_REAL, 0)
