@@ -253,8 +253,25 @@ def about(
     territory: str | None = None,
     funder: str | None = None,
 ) -> About:
-    """What the report is about: one year, or a period, or a territory, or a funder, or everything."""
+    """What the report is about: one year, or a period, or a territory, or a funder, or everything.
+
+    Raises DataError where an amount has no stage: what is awarded and what is paid are never added.
+    """
+    _staged(tables)
     return About(tables, first_year if year is None else year, last_year, territory, funder)
+
+
+def _staged(tables: Tables) -> None:
+    lines = tables.funding
+    silent = lines[lines["stage"].isna() & lines["amount_eur"].notna() & lines["kind"].eq("cash")]
+    if len(silent):
+        counts = silent.groupby("source", sort=False).size()
+        raise DataError(
+            "Étape non précisée : on ne sait si ces montants sont alloués, prévus, accordés ou versés.",
+            seen=[f"{source} : {french.counted(int(count), 'montant')}" for source, count in counts.items()],
+            todo='dans la fiche source, sous [[table]], ajoutez stage = "allocated" (alloué), "planned" '
+            '(prévu), "awarded" (accordé) ou "paid" (versé).',
+        )
 
 
 # --- Frames of traced numbers ------------------------------------------------------------------------

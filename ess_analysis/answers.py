@@ -55,7 +55,7 @@ def cover(asked: About, name: str) -> Cover:
     period = f"{years[0]}-{years[-1]}" if len(years) > 1 else str(*years)
     facts = {
         "Période": period or "toutes les années",
-        "Territoire": asked.territory,
+        "Territoire": asked.territory or ("tous" if asked.tables.places["territory"].notna().any() else ""),
         "Financeur": asked.funder,
         "Données": french.typographic(french.listing(dict.fromkeys(sheet.title for sheet in read))),
         "Producteur": french.typographic(french.listing(dict.fromkeys(sheet.producer for sheet in read))),

@@ -311,3 +311,11 @@ def test_the_source_names_the_file_of_a_table_that_has_no_sheet(tables: Tables) 
     assert answers.source(about(read)) == french.typographic(sheet.title)
     cells = pd.DataFrame({"trace": [{"cells": [[f"x/{sheet.path.name}", "", "A1", "1", 0]]}]})
     assert answers.source(about(read), cells) == french.typographic(sheet.title)
+
+
+def test_amounts_without_a_stage_stop_a_report_and_say_what_to_write(tables: Tables) -> None:
+    funding = tables.funding.copy()
+    funding.loc[funding.index[:2], "stage"] = None
+    with pytest.raises(DataError, match="Étape non précisée") as refused:
+        about(replace(tables, funding=funding))
+    assert re.search(r"2\smontants", str(refused.value)) and 'stage = "allocated"' in str(refused.value)

@@ -80,7 +80,7 @@ def picture(text: str, alt: str) -> html.HtmlElement:
     return image
 
 
-_FONTS = "system-ui,-apple-system,Segoe UI,Roboto,Noto Sans,Liberation Sans,Arial,sans-serif"
+_FONTS = "system-ui,Arial,sans-serif"
 _PLAIN_NUMBER = re.compile(r"[-\u2212]?\d+(\.\d+)?%?")
 _YEAR = re.compile(r"(1[89]|20)\d\d")
 

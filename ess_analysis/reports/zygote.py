@@ -141,9 +141,8 @@ def _import_library() -> None:
 def _read_ahead(folder: str, cwd: str) -> None:
     """The folder read and checked once for all the reports; what fails here fails again, told, in each."""
     heard: set[str] = set()
-    listening = True
     os.chdir(cwd)
-    _hear_reads(folder, lambda name: heard.add(name) if listening else None)
+    _hear_reads(folder, heard.add)
     _limit_memory(AHEAD_MEGABYTES, for_good=False)
     signal.setitimer(signal.ITIMER_REAL, AHEAD_SECONDS)  # its signal ends this process
     try:
@@ -151,7 +150,7 @@ def _read_ahead(folder: str, cwd: str) -> None:
             reading = importlib.import_module("ess_analysis.reports.reading")
             reading.read_ahead(folder, heard, any_file=ANY_FILE)
     finally:
-        listening = False
+        _hear_nothing()
         signal.setitimer(signal.ITIMER_REAL, 0)
         _limit_memory(None)
 
@@ -259,23 +258,36 @@ def _tell_reads(reads: list[str]) -> None:
     _hear_reads(reads[1], tell)
 
 
+_folders: tuple[str, ...] = ()  # whose files are listened to, ends included
+_tell: Callable[[str], None] | None = None  # who hears; nobody listens when None
+
+
 def _hear_reads(folder: str, tell: Callable[[str], None]) -> None:
     """From now on `tell` hears the name of each file of the folder that this process opens, or ANY_FILE."""
+    global _folders, _tell
+    if not _folders:
+        sys.addaudithook(_hear)  # once: a hook never goes away
     named = {os.path.abspath(folder), os.path.realpath(folder)}
-    folders = tuple(os.path.join(name, "") for name in named)
+    _folders, _tell = tuple(os.path.join(name, "") for name in named), tell
 
-    def hear(event: str, arguments: tuple[Any, ...]) -> None:
-        if event in ("open", "sqlite3.connect"):
-            if isinstance(arguments[0], (str, bytes, os.PathLike)):
-                written = os.path.abspath(os.fsdecode(arguments[0]))
-                for path in (written, os.path.realpath(written)):
-                    for start in folders:
-                        if path.startswith(start):
-                            tell(path[len(start) :])
-        elif event in _UNSEEN_EVENTS or (event == "import" and arguments[0] in _UNSEEN_MODULES):
-            tell(ANY_FILE)
 
-    sys.addaudithook(hear)
+def _hear_nothing() -> None:
+    global _tell
+    _tell = None
+
+
+def _hear(event: str, arguments: tuple[Any, ...]) -> None:
+    if _tell is None:
+        return
+    if event in ("open", "sqlite3.connect"):
+        if isinstance(arguments[0], (str, bytes, os.PathLike)):
+            written = os.path.abspath(os.fsdecode(arguments[0]))
+            for path in (written, os.path.realpath(written)):
+                for start in _folders:
+                    if path.startswith(start):
+                        _tell(path[len(start) :])
+    elif event in _UNSEEN_EVENTS or (event == "import" and arguments[0] in _UNSEEN_MODULES):
+        _tell(ANY_FILE)
 
 
 if __name__ == "__main__":
