@@ -13,6 +13,7 @@ import re
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from ess_analysis.errors import DataError
 
 TEXTS = {".csv", ".tsv", ".txt"}
 WORKBOOKS = {".xlsx", ".xlsm", ".xls", ".ods"}
+KEPT = 1 << 20  # bytes of a file up to which its sheets are kept for the next reading
 READABLE = {*TEXTS, *WORKBOOKS, ".json", ".zip"}
 LARGEST_PART = 600 << 20  # bytes of one part of an archive, unpacked
 SWELLS = 120  # times its packed size, from which a big part is taken for a trap
@@ -68,7 +70,19 @@ def read_grids(path: Path, encoding: str = "", delimiter: str = "") -> tuple[Gri
     Raises DataError on a file that is not what its name says, that is hostile, or that cannot be cut into
     columns. `encoding` and `delimiter` are those declared in a source sheet, if they are.
     """
-    return _grids(path, path.name, path.read_bytes(), encoding, delimiter)
+    content = path.read_bytes()
+    if path.suffix.lower() in WORKBOOKS:
+        encoding = delimiter = ""
+    if len(content) > KEPT:
+        return _grids(path, path.name, content, encoding, delimiter)
+    known = _lately(path, content, encoding, delimiter)
+    return tuple(replace(grid, values=grid.values.copy(deep=False)) for grid in known)
+
+
+@lru_cache(maxsize=8)
+def _lately(path: Path, content: bytes, encoding: str, delimiter: str) -> tuple[Grid, ...]:
+    """The sheets of a small file, kept for who asks again: its texts are told beside its numbers."""
+    return _grids(path, path.name, content, encoding, delimiter)
 
 
 def _grids(path: Path, name: str, content: bytes, encoding: str, delimiter: str) -> tuple[Grid, ...]:

@@ -29,7 +29,7 @@ from ess_analysis.reports import batch, plan
 
 HOST = "127.0.0.1"
 SCRIPT = Path(__file__).with_name("template") / "watch.js"
-QUIET_MS = 60  # a file is taken as saved once nothing was written for that long
+QUIET_MS = 30  # a file is taken as saved once nothing was written for that long
 NOT_SAVED = re.compile(r"^(\.|~\$)|~$|\.(tmp|part|swp)$|^\d+$")  # what editors write beside a file
 
 
