@@ -250,7 +250,15 @@ def envelope_bars(frame: pd.DataFrame, *, title: Text, alt: str, **around: Any) 
 def _figure(title: Text, alt: str, data: DisplayTable, drawn: Drawn, around: Mapping[str, Any]) -> Figure:
     """The figure of these bars."""
     svg = bars_svg(drawn.bars, alt=alt, legend=drawn.legend, mark_label=drawn.mark_label)
-    return Figure(title, svg, alt, data, drawn=drawn, **around)
+    colours = " ; ses couleurs le partagent" if len(drawn.legend) > 1 else ""
+    mark = f" ; le trait marque : {drawn.mark_label}" if drawn.mark_label else ""
+    read = f"La longueur d'une barre suit son montant{colours}{mark}."
+    return Figure(title, svg, alt, data, drawn=drawn, **_read(around, read))
+
+
+def _read(around: Mapping[str, Any], reading: str) -> dict[str, Any]:
+    """What stands around a figure, with how it is read where its answer does not say it."""
+    return {**around, "reading": around.get("reading") or sentences.said(reading)}
 
 
 def places_map(frame: pd.DataFrame, *, title: Text, alt: str, **around: Any) -> Figure:
@@ -268,7 +276,10 @@ def places_map(frame: pd.DataFrame, *, title: Text, alt: str, **around: Any) -> 
     data = display_table(reached.drop(columns=["longitude", "latitude"]), title, labels=labels)
     legend = ("nommée (surface : actions et projets)", "autre commune")
     svg = map_svg(points, alt=alt, legend=legend)
-    return Figure(title, svg, alt, data, drawn=Drawn(points=tuple(points)), **around)
+    read = _read(
+        around, "Plus un cercle est grand, plus il y a d'actions et de projets qui nomment la commune."
+    )
+    return Figure(title, svg, alt, data, drawn=Drawn(points=tuple(points)), **read)
 
 
 # --- From a long table to what is drawn -------------------------------------------------------------

@@ -131,12 +131,15 @@ def _beside(node: html.HtmlElement, numbers: Sequence[html.HtmlElement]) -> list
 
 def _shared(drawing: html.HtmlElement) -> None:
     """What several shapes in a row have in common written once, on a group around them."""
-    sizes = [node.get("font-size") for node in drawing.iter("text")]
-    if sizes and all(sizes):
-        drawing.set("font-size", max(sorted(set(sizes)), key=sizes.count))
-        for node in drawing.iter("text"):
-            if node.get("font-size") == drawing.get("font-size"):
-                del node.attrib["font-size"]
+    texts = list(drawing.iter("text"))
+    filled = all(node.get("fill") for node in drawing.iter(*_FILLED) if node.getparent().tag != "pattern")
+    for name in ("font-size", *(["fill"] if filled and not drawing.get("fill") else [])):
+        said = [node.get(name) for node in texts]
+        if said and all(said):
+            drawing.set(name, max(sorted(set(said)), key=said.count))
+            for node in texts:
+                if node.get(name) == drawing.get(name):
+                    del node.attrib[name]
     for holder in [drawing, *drawing.iter("g")]:
         shapes = [child for child in holder if child.tag not in {"g", "defs"}]
         for (_, look), together in groupby(shapes, key=lambda shape: (shape.tag, _look(shape))):
@@ -151,6 +154,7 @@ def _shared(drawing: html.HtmlElement) -> None:
                 group.append(shape)
 
 
+_FILLED = ("rect", "circle", "ellipse", "path", "polygon", "polyline", "tspan", "g", "use")
 _INHERITED = frozenset(
     "fill fill-opacity fill-rule stroke stroke-width stroke-opacity stroke-dasharray stroke-linecap "
     "stroke-linejoin stroke-miterlimit font-size font-family font-weight font-style text-anchor "
