@@ -71,8 +71,10 @@ def checked_of(tables: Any) -> Any:
     """What the checks found in the tables read ahead, when these are still the same; else None."""
     if _known is None or tables.sources != _known.tables.sources or tables.readings != _known.tables.readings:
         return None
-    same = zip(_frames(tables), _frames(_known.tables), strict=True)
-    if not all(name == known and frame.equals(other) for (name, frame), (known, other) in same):
+    mine, known = _frames(tables), _frames(_known.tables)
+    if [name for name, _ in mine] != [name for name, _ in known]:
+        return None
+    if not all(frame.equals(other) for (_, frame), (_, other) in zip(mine, known, strict=True)):
         return None
     return replace(_known.checked, findings=_known.checked.findings.copy(deep=False))
 

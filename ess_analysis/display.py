@@ -6,6 +6,7 @@ Rich text is a list of strings and of numbers with their trace.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
@@ -32,16 +33,16 @@ class Number:
         return self.text
 
 
-class Shown:
+class Shown(ABC):
     """Anything that a notebook can show: `json()` for the exporter, `html()` for JupyterLab."""
 
+    @abstractmethod
     def json(self) -> dict[str, Any]:
         """The object as the exporter reads it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def html(self) -> str:
         """The object as plain, escaped HTML."""
-        raise NotImplementedError
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         return {MIME: self.json(), "text/html": self.html(), "text/plain": type(self).__name__}

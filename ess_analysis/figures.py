@@ -251,8 +251,7 @@ def _figure(title: Text, alt: str, data: DisplayTable, drawn: Drawn, around: Map
     """The figure of these bars."""
     svg = bars_svg(drawn.bars, alt=alt, legend=drawn.legend, mark_label=drawn.mark_label)
     colours = " ; ses couleurs le partagent" if len(drawn.legend) > 1 else ""
-    mark = f" ; le trait marque : {drawn.mark_label}" if drawn.mark_label else ""
-    read = f"La longueur d'une barre suit son montant{colours}{mark}."
+    read = f"La longueur d'une barre suit son montant{colours}."
     return Figure(title, svg, alt, data, drawn=drawn, **_read(around, read))
 
 

@@ -7,7 +7,7 @@ import shutil
 import signal
 import threading
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pandas as pd
@@ -73,6 +73,7 @@ def test_tables_changed_by_a_report_are_checked_again_and_change_for_it_alone(da
     changed.stated_totals.loc[0, "amount_eur"] += 1000
     found = checked(changed).findings
     assert len(found) > len(checked(load(data)).findings)
+    assert ahead.checked_of(replace(load(data), remarks=None)) is None
     changed = load(data)
     (changed.readings or {}).clear()
     assert load(data).readings

@@ -264,8 +264,8 @@ def annex(made: Page) -> html.HtmlElement | None:
 
     What is computed from numbers that have entries of their own leads to them, without their cells again.
     For programs, each entry carries `data-trace`, in JSON: `op`, `cells` (place → addresses, « C7#2 » is the
-    second amount of C7, « C7:C9 » three cells), `of` (parts: a trace, or the number of its entry), `weights`, `value` where the
-    parts do not give it. A place is a number too: its rank in the list's `data-places` (« file!sheet »).
+    second amount of C7, « C7:C9 » three cells), `of` (parts: a trace, or the number of its entry), `weights`,
+    `value` where the parts do not give it. A place is a number too: its rank in the list's `data-places` (« file!sheet »).
     """
     if not made.traces:
         return None

@@ -15,7 +15,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
@@ -164,12 +163,11 @@ _zygote_lock = threading.Lock()
 _stopping = threading.Event()
 
 
-def start(data: Path | None = None, made_of: str = "") -> float:
-    """Seconds taken to have a zygote started, that reads the folder `data` ahead; kernels asked before wait.
+def start(data: Path | None = None, made_of: str = "") -> None:
+    """A zygote is started, and reads the folder `data` ahead; kernels asked for meanwhile wait.
 
     One that was started with another library (`made_of`, a digest) is replaced.
     """
-    begun = time.perf_counter()
     _stopping.clear()
     if can_fork():
         if _zygote is not None and _zygote.made_of != made_of:
@@ -179,7 +177,6 @@ def start(data: Path | None = None, made_of: str = "") -> float:
         if data is not None:
             with suppress(NotStarted):
                 one.read_ahead(data)
-    return time.perf_counter() - begun
 
 
 def zygote(made_of: str = "") -> Zygote:
