@@ -323,6 +323,7 @@ def cell_amounts(text: str, decimal: str = "") -> list[Amount]:
 
 
 _DAY_FORMS = ("%Y-%m-%d", "%Y/%m/%d", "%d/%m/%Y", "%d-%m-%Y", "%d.%m.%Y", "%Y%m%d")
+_ISO_DAY = re.compile(r"(?:19|20)\d\d-\d\d-\d\d")
 _WORDED_DAY = re.compile(rf"(?:(?:1er|\d{{1,2}})\s+)?(?:{'|'.join(MONTHS)})\s+(\d{{4}})", re.IGNORECASE)
 
 
@@ -334,6 +335,10 @@ def year_of(text: str) -> int | None:
     bare = re.split(r"(?<=\d)[T ](?=\d\d:)", text.strip(), maxsplit=1)[0]
     if re.fullmatch(r"(19|20)\d\d(\.0)?", bare):
         return int(bare[:4])
+    if _ISO_DAY.fullmatch(bare):
+        with suppress(ValueError):
+            return dt.date.fromisoformat(bare).year
+        return None
     if worded := _WORDED_DAY.fullmatch(bare):
         return int(worded[1])
     for form in _DAY_FORMS:

@@ -12,6 +12,8 @@ from functools import cache
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from stdnum.exceptions import ValidationError
 from stdnum.fr import siren, siret
 
@@ -94,11 +96,14 @@ def _valid(digits: str) -> bool:
 
 def _sound(distinct: Iterable[object]) -> np.ndarray:
     """Whether each value is plainly a sound SIRET, all checksums computed at once."""
-    texts = pd.Series([value if isinstance(value, str) else "" for value in distinct], dtype="str")
+    texts = pa.array([value if isinstance(value, str) else "" for value in distinct], pa.large_string())
     sound = np.zeros(len(texts), dtype=bool)
-    at = np.flatnonzero(texts.str.fullmatch(r"[0-9]{14}") & ~texts.str.endswith("0000"))
+    long = pc.and_(pc.equal(pc.binary_length(texts), 14), pc.invert(pc.ends_with(texts, "0000")))
+    at = np.flatnonzero(pc.and_(long, pc.string_is_ascii(texts)))
     if len(at):
-        digits = np.frombuffer("".join(texts.iloc[at]).encode(), dtype=np.uint8).reshape(-1, 14) - 48
+        digits = np.frombuffer("".join(texts.take(at).to_pylist()).encode(), np.uint8).reshape(-1, 14) - 48
+        numbers = (digits < 10).all(axis=1)
+        at, digits = at[numbers], digits[numbers]
         doubled = np.where(digits > 4, digits * 2 - 9, digits * 2)
         siret = doubled[:, 0::2].sum(axis=1) + digits[:, 1::2].sum(axis=1)
         siren = digits[:, 0:9:2].sum(axis=1) + doubled[:, 1:9:2].sum(axis=1)

@@ -1,7 +1,7 @@
 """A text file of any size → its sums, read piece by piece in bounded memory, the same to the cent as a whole reading.
 
 The head of the file is understood like any other; Arrow then cuts every line, strictly, and adds exact
-decimals. A line that asks for judgement (a total, a shifted column, lines swallowed by a quote) stops it:
+decimals, a piece on each processor. A line that asks for judgement (a total, a shifted column, lines swallowed by a quote) stops it:
 `Undecided` sends the file to the reader that holds it whole.
 """
 
@@ -10,10 +10,13 @@ from __future__ import annotations
 import csv
 import io
 import mmap
-import re
-from collections.abc import Iterator, Sequence
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,16 +36,18 @@ from ess_analysis.sources import SourceSheet
 
 LARGE = 64 << 20  # bytes from which a text file is added up here
 HEAD = 1 << 16  # bytes from which it is understood
-PIECE = 128 << 20  # bytes read at a time
-BLOCK = 8 << 20  # bytes that one thread cuts at a time
+PIECE = 32 << 20  # bytes that one thread reads at a time
+BLOCK = 4 << 20  # bytes cut at a time
 KEYS = ("year", "kind", "axis", "funder", "recipient", "programme")
-CENTS = pa.decimal128(18, 2)
-EXACT = 1 << 53  # whole numbers below are exact as floats
+FACTS = ("date", "year", "recipient_id", "programme", "axis")  # what only data have
+NUMBERS = "numbers"  # beside the keys: the recipients' numbers
+FOLDED = 16  # pieces after which their sums are added to each other
+CENTS = pa.decimal128(38, 2)
 
 # Amounts whose reading needs no judgement: 1234.5, then 1234,5 · 1 234,50 · 26 956,00 €
 _POINT = r"^-?[0-9]{1,13}(?:[.][0-9]{1,2})?$"
 _PLAIN = r"^-?(?:[0-9]{1,13}|[0-9]{1,3}(?:[ \x{00a0}\x{202f}][0-9]{3}){1,4})(?:[.,][0-9]{1,2})?(?: ?€)?$"
-_TOTAL = re.compile(r"\bt ?o ?t ?a ?(?:l|ux)\b", re.IGNORECASE)
+_TOTAL = r"(?i)\bt ?o ?t ?a ?(?:l|ux)\b"
 
 
 class Undecided(Exception):
@@ -87,47 +92,51 @@ def sums(path: str | Path, by: Sequence[str] = ("year", "kind")) -> Sums:
         raise Undecided
     if amounts[0].kind or amounts[0].unit != 1 or understood.sheet.currency != "EUR":
         raise Undecided
-    return _Pass(path, understood.sheet, grid, understood.notes).sums(by)
+    return _Pass(path, understood.sheet, grid, understood.notes, by).sums()
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Some lines of the file, added up; those whose amount asks for the reader of French are kept, with their row."""
+
+    lines: int
+    # For each key asked for: its texts and those of the kind, the sum and count of amounts; and for NUMBERS.
+    by: dict[str, pa.Table]
+    others: pa.Table
 
 
 class _Pass:
-    """One reading of the file: its columns by role, what has been added up so far."""
+    """One reading of the file: pieces are added up on their own, on each processor, then put together in order."""
 
-    def __init__(self, path: Path, sheet: SourceSheet, grid: Grid, notes: tuple[Note, ...]) -> None:
+    def __init__(
+        self, path: Path, sheet: SourceSheet, grid: Grid, notes: tuple[Note, ...], by: Sequence[str]
+    ) -> None:
         self.path, self.sheet, self.table, self.notes = path, sheet, sheet.tables[0], list(notes)
         self.header = [str(name) for name in grid.values.iloc[self.table.header[1] - 1]]
         at = {words(name): number for number, name in enumerate(self.header)}
         self.at: dict[str, int] = {}
         for column in self.table.columns:
             self.at.setdefault(column.role, at[words(column.header)])
+        self.keys = {key: self._key(key) for key in by}
+        self.facts = [self.at[role] for role in FACTS if role in self.at]
+        self.worded = [self.at[role] for role in ("recipient", "title", "funder") if role in self.at]
         self.lines = self.unread = 0
         self.lost: list[Note] = []
         self.read: dict[str, Decimal | None] = {}  # amounts that needed the reader of French, by their text
 
-    def sums(self, by: Sequence[str]) -> Sums:
-        amount, kind, identity = self.at["amount"], self.at.get("kind"), self.at.get("recipient_id")
-        keys = {key: self._key(key) for key in by}
-        facts = [
-            self.at[role] for role in ("date", "year", "recipient_id", "programme", "axis") if role in self.at
-        ]
-        worded = [self.at[role] for role in ("recipient", "title", "funder") if role in self.at]
-        needed = {amount, *facts, *(one for one in (*keys.values(), kind) if one is not None)}
-        needed |= set() if facts else set(worded)
-        added: dict[str, dict[tuple[str, str], list[Any]]] = {key: {} for key in by}
-        numbers: list[pd.Series] = []
-        for table in self._pieces(sorted(needed)):
-            self._refuse_doubtful(table, facts, worded)
-            cents, more = self._cents(table[f"c{amount}"])
-            for key, at in keys.items():
-                _add(added[key], _coded(table, at), _coded(table, kind if at != kind else None), cents, more)
-            if identity is not None:
-                codes, texts = _coded(table, identity)
-                numbers.append(pd.Series(np.bincount(codes, minlength=len(texts)), index=texts))
-            self.lines += table.num_rows
-        findings = [*self.notes, *self._unread_notes(), *self._identifier_notes(numbers, identity)]
+    def sums(self) -> Sums:
+        found: dict[str, list[pa.Table]] = {key: [] for key in (*self.keys, NUMBERS)}
+        more: list[tuple[pa.Table, list[Decimal | None]]] = []
+        for piece in self._added_up():
+            for key, table in piece.by.items():
+                found[key] = _together([*found[key], table])
+            if piece.others.num_rows:
+                more.append((piece.others, self._judged(piece.others)))
+            self.lines += piece.lines
+        findings = [*self.notes, *self._unread_notes(), *self._identifier_notes(found[NUMBERS])]
         text = "Fichier additionné morceau par morceau, sans être gardé en mémoire : les doublons n'y sont pas cherchés."
         findings.append(Note("READ-BIG", "info", text))
-        frames = {key: self._frame(added[key], key, at, kind) for key, at in keys.items()}
+        frames = {key: self._frame(key, found[key], more) for key in self.keys}
         count = int(next(iter(frames.values()))["count"].sum()) if frames else 0
         return Sums(self.sheet, self.lines, count, frames, _findings(findings, self.path.name))
 
@@ -136,8 +145,20 @@ class _Pass:
 
     # -- pieces
 
-    def _pieces(self, needed: list[int]) -> Iterator[pa.Table]:
-        """The lines of the file, a piece at a time, the columns needed as texts; Undecided on a line not of the table."""
+    def _added_up(self) -> Iterator[_Piece]:
+        """The pieces of the file in order, a few at work at a time; Undecided on a line not of the table."""
+        workers = os.cpu_count() or 1
+        at_work: deque[tuple[Future[_Piece], Callable[[], None]]] = deque()
+        with ThreadPoolExecutor(workers) as pool:
+            for piece, let_go in self._pieces():
+                at_work.append((pool.submit(self._add_up, piece), let_go))
+                while len(at_work) > workers:
+                    yield _done(at_work)
+            while at_work:
+                yield _done(at_work)
+
+    def _pieces(self) -> Iterator[tuple[pa.Buffer, Callable[[], None]]]:
+        """Whole lines of the file, and what gives their pages back to the system."""
         with self.path.open("rb") as file:  # the map is let go with the last piece that points into it
             content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         start = 0
@@ -147,44 +168,67 @@ class _Pass:
             end = len(content)
             if start + PIECE < end:
                 end = _whole_lines(content, start, start + PIECE)
-            yield self._cut(pa.py_buffer(content).slice(start, end - start), needed)
-            if hasattr(mmap, "MADV_DONTNEED"):  # the pages read go back to the system
-                page = start // mmap.PAGESIZE * mmap.PAGESIZE
-                content.madvise(mmap.MADV_DONTNEED, page, end - page)
+            yield pa.py_buffer(content).slice(start, end - start), partial(_let_go, content, start, end)
             start = end
 
-    def _cut(self, piece: pa.Buffer, needed: list[int]) -> pa.Table:
+    def _add_up(self, piece: pa.Buffer) -> _Piece:
+        """The sums of a piece; nothing of the reading is touched, several are made at the same time."""
+        table = self._cut(piece)
+        self._refuse_doubtful(table)
+        euros, others = _euros(table[f"c{self.at['amount']}"])
+        rows = pa.array(others)
+        kept = table.take(rows).append_column("row", rows)
+        table = table.append_column("euros", euros)
+        by = {key: _grouped(table, self._columns(key)) for key in self.keys}
+        if "recipient_id" in self.at:
+            by[NUMBERS] = _grouped(table, [f"c{self.at['recipient_id']}"])
+        return _Piece(table.num_rows, by, kept)
+
+    def _columns(self, key: str) -> list[str]:
+        """The columns of a key and of the kind, once each."""
+        both = (self.keys[key], self.at.get("kind"))
+        return list(dict.fromkeys(f"c{at}" for at in both if at is not None))
+
+    def _texts(self, table: pa.Table, key: str) -> Iterable[tuple[str, str]]:
+        """The texts of a key and of the kind for each line; blank ones where there is no column, or it is the same."""
+        at, kind = self.keys[key], self.at.get("kind")
+        blank = [""] * table.num_rows
+        own = table[f"c{at}"].to_pylist() if at is not None else blank
+        return zip(own, table[f"c{kind}"].to_pylist() if kind not in (None, at) else blank, strict=True)
+
+    def _cut(self, piece: pa.Buffer) -> pa.Table:
+        """The lines of a piece, the columns needed as texts; Undecided on a line not of the table."""
+        needed = {self.at["amount"], *self.facts, *([] if self.facts else self.worded)}
+        needed |= {at for at in (*self.keys.values(), self.at.get("kind")) if at is not None}
         lines = _counted(piece, b"\n") + (piece.slice(piece.size - 1).to_pybytes() != b"\n")
         try:
             _refuse_bytes(piece)
-            table = self._parsed(piece, needed, folded=False)
+            table = self._parsed(piece, sorted(needed), folded=False)
         except pa.ArrowInvalid:
             table = None
         if table is not None and table.num_rows == lines:
             return table
         try:  # texts over several lines, or lines that are not the table's
             _refuse_bytes(piece)
-            table = self._parsed(piece, needed, folded=True)
+            table = self._parsed(piece, sorted(needed), folded=True)
         except pa.ArrowInvalid as error:
             raise Undecided(str(error)) from error
         self._refuse_swallowed(piece.to_pybytes())
         return table
 
     def _parsed(self, piece: pa.Buffer, needed: list[int], folded: bool) -> pa.Table:
-        """The columns needed of a piece, each with its dictionary; ArrowInvalid on a line of another width."""
+        """The columns needed of a piece, as texts; ArrowInvalid on a line of another width."""
         names = [f"c{number}" for number in range(len(self.header))]
-        kept = pa.dictionary(pa.int32(), pa.string())
-        types = {name: pa.string() if at == self.at["amount"] else kept for at, name in enumerate(names)}
         return pa_csv.read_csv(
             piece,
-            pa_csv.ReadOptions(column_names=names, block_size=BLOCK),
+            pa_csv.ReadOptions(column_names=names, block_size=BLOCK, use_threads=False),
             pa_csv.ParseOptions(
                 delimiter=self.sheet.delimiter, newlines_in_values=folded, ignore_empty_lines=False
             ),
             pa_csv.ConvertOptions(
-                include_columns=[names[at] for at in needed], column_types=types, strings_can_be_null=False
+                include_columns=[names[at] for at in needed], column_types=dict.fromkeys(names, pa.string())
             ),
-        ).unify_dictionaries()
+        )
 
     def _refuse_swallowed(self, piece: bytes) -> None:
         """Nothing, if the texts over several lines are texts; Undecided if a quote has swallowed lines."""
@@ -194,28 +238,15 @@ class _Pass:
 
     # -- amounts
 
-    def _cents(self, column: pa.ChunkedArray) -> tuple[np.ndarray, dict[int, Decimal]]:
-        """The cents of each line (NaN where there is no amount), and by line those that are no whole cents."""
-        written = column.combine_chunks()
-        point = pc.match_substring_regex(written, _POINT)
-        if pc.all(point).as_py():
-            return _whole_cents(pc.cast(written, CENTS)), {}
-        plain = pc.match_substring_regex(written, _PLAIN)
-        bare = pc.replace_substring(
-            pc.replace_substring_regex(written, r"[ \x{00a0}\x{202f}€]", ""), ",", "."
-        )
-        cents = _whole_cents(pc.cast(pc.if_else(plain, bare, None), CENTS))
-        others = np.flatnonzero(~plain.to_numpy(zero_copy_only=False))
-        texts = written.take(pa.array(others)).to_pylist()
+    def _judged(self, others: pa.Table) -> list[Decimal | None]:
+        """What the reader of French reads of the amounts that Arrow does not; the cells lost are kept to be told."""
+        texts = others[f"c{self.at['amount']}"].to_pylist()
         self._read_others([text for text in dict.fromkeys(texts) if text.strip()])
-        more: dict[int, Decimal] = {}
-        for row, text in zip(others.tolist(), texts, strict=True):
-            euros = self.read.get(text)
-            if euros is not None:
-                more[row] = euros
-            elif text.strip():
+        read = [self.read.get(text) for text in texts]
+        for row, text, euros in zip(others["row"].to_pylist(), texts, read, strict=True):
+            if euros is None and text.strip():
                 self._lose(row, text)
-        return cents, more
+        return read
 
     def _read_others(self, texts: list[str]) -> None:
         """Reads the amounts that Arrow cannot, each distinct text once in the file."""
@@ -249,29 +280,31 @@ class _Pass:
             rest = french.number(self.unread - len(self.lost))
             yield Note("READ-AMOUNT", "blocking", f"Et {rest} autres cellules de même.")
 
-    def _refuse_doubtful(self, table: pa.Table, facts: list[int], worded: list[int]) -> None:
+    def _refuse_doubtful(self, table: pa.Table) -> None:
         """Nothing, if every amount stands beside the facts that only data have; Undecided otherwise.
 
         A total has no recipient's number, no date, no scheme; where none of these is read, its words tell.
         """
-        blank = pc.not_equal(table[f"c{self.at['amount']}"], "").to_numpy()
-        for at in facts or worded:
-            codes, texts = _coded(table, at)
-            empty = np.array([not text.strip() for text in texts] or [True])
-            blank &= empty[codes]
-            if not facts and any(_TOTAL.search(text) for text in texts):
+        doubtful = pc.not_equal(table[f"c{self.at['amount']}"], "")
+        for at in self.facts or self.worded:
+            texts = table[f"c{at}"]
+            if not self.facts and pc.any(pc.match_substring_regex(texts, _TOTAL)).as_py():
                 raise Undecided
-        if blank.any():
+            doubtful = pc.and_(doubtful, pc.or_(pc.equal(texts, ""), pc.utf8_is_space(texts)))
+            if self.facts and not pc.any(doubtful).as_py():
+                return
+        if pc.any(doubtful).as_py():
             raise Undecided
 
     # -- what is told
 
-    def _identifier_notes(self, numbers: list[pd.Series], at: int | None) -> Iterator[Note]:
-        if at is None or not numbers:
+    def _identifier_notes(self, found: list[pa.Table]) -> Iterator[Note]:
+        if not found:
             return
-        rows = pd.concat(numbers).groupby(level=0, sort=False).sum()
-        texts = pd.Series(rows.index, index=rows.index, dtype="str").str.strip()
-        wrong = identifiers.defects(texts.where(texts.ne("")))
+        at, distinct = self.at["recipient_id"], _whole(found)
+        texts = [text.strip() or None for text in distinct[f"c{at}"].to_pylist()]
+        rows = pd.Series(distinct["lines"].to_numpy(), index=texts)
+        wrong = identifiers.defects(pd.Series(texts, index=texts, dtype="object"))
         for defect, said in identifiers.DEFECTS.items():
             lines = rows[wrong.eq(defect)]
             if len(lines):
@@ -281,9 +314,21 @@ class _Pass:
                 yield Note(f"READ-ID-{defect.upper().replace('_', '-')}", "alert", text, stated=first)
 
     def _frame(
-        self, added: dict[tuple[str, str], list[Any]], key: str, at: int | None, kind: int | None
+        self, key: str, found: list[pa.Table], more: list[tuple[pa.Table, list[Decimal | None]]]
     ) -> pd.DataFrame:
         """The amounts by one key and by kind, under the names that the tidy tables use."""
+        at, kind = self.keys[key], self.at.get("kind")
+        added: dict[tuple[str, str], list[Any]] = {}
+        tables = [
+            (table, table["euros"].to_pylist(), table["amounts"].to_pylist())
+            for table in map(_whole, [found] if found else [])
+        ]
+        tables += [(table, read, [int(one is not None) for one in read]) for table, read in more]
+        for table, euros, amounts in tables:
+            for texts, one, count in zip(self._texts(table, key), euros, amounts, strict=True):
+                total = added.setdefault(texts, [Decimal(0), 0])
+                total[0] += one or 0
+                total[1] += count
         own, kinds = [first for first, _ in added], [first if at == kind else last for first, last in added]
         named = self._named(key, own) if at is not None else [self._constant(key)] * len(own)
         made = pd.DataFrame(
@@ -350,52 +395,48 @@ def _refuse_bytes(piece: pa.Buffer) -> None:
     pa.Array.from_buffers(pa.large_string(), 1, [None, bounds, piece]).validate(full=True)
 
 
-def _coded(table: pa.Table, at: int | None) -> tuple[np.ndarray, list[str]]:
-    """The code of each line in a column, and the texts that codes stand for; one blank text for no column."""
-    if at is None:
-        return np.zeros(table.num_rows, dtype=np.int64), [""]
-    column = table[f"c{at}"].combine_chunks()
-    if isinstance(column, pa.ChunkedArray):
-        column = column.chunk(0) if column.num_chunks else pa.array([], column.type)
-    return column.indices.to_numpy().astype(np.int64), column.dictionary.to_pylist()
+def _euros(written: pa.ChunkedArray) -> tuple[pa.ChunkedArray, np.ndarray]:
+    """The amount of each line as an exact decimal, missing where it is not plain; the rows of those."""
+    if pc.all(pc.match_substring_regex(written, _POINT)).as_py():
+        return pc.cast(written, CENTS), np.array([], dtype=np.int64)
+    plain = pc.match_substring_regex(written, _PLAIN)
+    bare = pc.replace_substring(pc.replace_substring_regex(written, r"[ \x{00a0}\x{202f}€]", ""), ",", ".")
+    return pc.cast(pc.if_else(plain, bare, None), CENTS), np.flatnonzero(~plain.to_numpy())
 
 
-def _whole_cents(euros: pa.Array) -> np.ndarray:
-    """The cents of decimals as floats, exact below EXACT; NaN where missing."""
-    words = np.frombuffer(euros.buffers()[1], dtype=np.int64)[
-        euros.offset * 2 : (euros.offset + len(euros)) * 2 : 2
-    ]
-    cents = words.astype("float64")
-    if np.abs(cents).sum() >= EXACT:
-        raise Undecided
-    return (
-        np.where(euros.is_null().to_numpy(zero_copy_only=False), np.nan, cents) if euros.null_count else cents
-    )
+def _grouped(table: pa.Table, columns: list[str]) -> pa.Table:
+    """The sum of the amounts, how many there are and how many lines, for each text of the columns."""
+    asked: list[tuple[Any, str]] = [("euros", "sum"), ("euros", "count"), ([], "count_all")]
+    found = pa.TableGroupBy(table, columns, use_threads=False).aggregate(asked)
+    return found.rename_columns([*columns, "euros", "amounts", "lines"])
 
 
-def _add(
-    added: dict[tuple[str, str], list[Any]],
-    own: tuple[np.ndarray, list[str]],
-    kinds: tuple[np.ndarray, list[str]],
-    cents: np.ndarray,
-    more: dict[int, Decimal],
-) -> None:
-    """Adds the amounts of a piece, by key and kind, to those of the pieces before it."""
-    (codes, texts), (seconds, kind_texts) = own, kinds
-    both = codes * len(kind_texts) + seconds
-    known = ~np.isnan(cents)
-    size = len(texts) * len(kind_texts)
-    sums = np.bincount(both, np.where(known, cents, 0), minlength=size)
-    counts = np.bincount(both[known], minlength=size)
-    for code in np.flatnonzero(np.bincount(both, minlength=size)).tolist():
-        key = texts[code // len(kind_texts)], kind_texts[code % len(kind_texts)]
-        total = added.setdefault(key, [Decimal(0), 0])
-        total[0] += Decimal(int(sums[code])) / 100
-        total[1] += int(counts[code])
-    for row, euros in more.items():
-        total = added[texts[codes[row]], kind_texts[seconds[row]]]
-        total[0] += euros
-        total[1] += 1
+def _together(tables: list[pa.Table]) -> list[pa.Table]:
+    """The sums of several pieces, added to each other once they are many: what is kept does not grow with the file."""
+    return tables if len(tables) < FOLDED else [_whole(tables)]
+
+
+def _whole(tables: list[pa.Table]) -> pa.Table:
+    names = tables[0].column_names
+    added = ["euros", "amounts", "lines"]
+    grouped = pa.TableGroupBy(pa.concat_tables(tables), [name for name in names if name not in added])
+    return grouped.aggregate([(name, "sum") for name in added]).rename_columns(names)
+
+
+def _done(at_work: deque[tuple[Future[_Piece], Callable[[], None]]]) -> _Piece:
+    """The first of the pieces at work, once it is added up."""
+    future, let_go = at_work.popleft()
+    try:
+        return future.result()
+    finally:
+        let_go()
+
+
+def _let_go(content: mmap.mmap, start: int, end: int) -> None:
+    """Gives the pages of a piece that was read back to the system."""
+    if hasattr(mmap, "MADV_DONTNEED"):
+        page = start // mmap.PAGESIZE * mmap.PAGESIZE
+        content.madvise(mmap.MADV_DONTNEED, page, end - page)
 
 
 def _findings(notes: list[Note], source: str) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 
 from ess_analysis import french
 
@@ -93,6 +93,7 @@ _NOT_FUNDING = (
 _IN_KIND = r"\b(en nature|avantages? en nature|in kind|prestations? en nature|valorisation\w*|mises? a disposition)\b"
 
 
+@lru_cache(maxsize=4096)
 def meaning(header: str) -> Meaning:
     """What `header` means, by its words; `sure` is false where they could mean an amount or something else."""
     said, bare = words(header), words(re.sub(r"\([^()]*\)", " ", header))

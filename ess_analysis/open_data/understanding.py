@@ -33,6 +33,7 @@ from ess_analysis.open_data.headers import Meaning, meaning, words
 from ess_analysis.sources import ColumnRead, SourceSheet, TableRead
 
 HEADER_WITHIN = 60  # rows: a header further down is not looked for
+LONGEST_HEADER = 160  # characters: a longer text is no header
 UNSURE = "peut-être un montant : l'en-tête ne le dit pas assez"
 SCDL, GRANTS_360 = "SCDL", "360Giving"
 _ONE_EACH = (
@@ -169,7 +170,8 @@ def _table_of(grid: Grid) -> _Table | None:
     """The table of a grid: the first line that names an amount and recognises as many columns as any."""
     best: tuple[tuple[int, bool], _Table] | None = None
     for row in range(min(HEADER_WITHIN, len(grid.values))):
-        if grid.values.iloc[row].map(_blank).sum() > grid.values.shape[1] - 1:
+        texts = [str(value) for value in grid.values.iloc[row].tolist() if not _blank(value)]
+        if not texts or (best and not grid.merged and _recognised(texts) < best[0][0]):
             continue
         for first in {row, max(row - 1, 0)} if _spans(grid, row - 1) else {row}:
             table = _headed(grid, (first + 1, row + 1))
@@ -181,6 +183,12 @@ def _table_of(grid: Grid) -> _Table | None:
             if best is None or score > best[0] or (upper and score[1] and not best[0][1]):
                 best = (score, table)
     return best[1] if best else None
+
+
+def _recognised(texts: Iterable[str]) -> int:
+    """How many texts mean something as the header of a column."""
+    read = [meaning(text) for text in texts if len(text) <= LONGEST_HEADER]
+    return sum(bool(one.role or one.field) for one in read)
 
 
 def _headed_again(table: _Table) -> bool:
@@ -214,7 +222,7 @@ def _headed(grid: Grid, header: tuple[int, int]) -> _Table:
     meanings = {}
     for name, at in columns.items():
         levels = " ".join(dict.fromkeys(text for text in header_levels(grid, header, at) if text))
-        read = [meaning(text) if len(text) <= 160 else Meaning() for text in (name, levels)]
+        read = [meaning(text) if len(text) <= LONGEST_HEADER else Meaning() for text in (name, levels)]
         meanings[name] = read[0] if header[0] == header[1] or read[0].role not in ("", "amount") else read[1]
     return _Table(grid, header, columns, meanings)
 
