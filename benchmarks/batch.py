@@ -319,7 +319,7 @@ def minimal_binaries(folder: Path) -> Path:
     same = ("papermill", "nbconvert", "ipykernel", "pandas", "pyarrow")
     wanted = [f"{name}=={version(name)}" for name in same]
     wanted += ["openpyxl", "python-calamine", "matplotlib", "nh3", "lxml", "latex2mathml"]
-    wanted += ["charset-normalizer", "clevercsv", "python-stdnum", "duckdb"]
+    wanted += ["charset-normalizer", "clevercsv", "python-stdnum"]
     pip = [str(place / "bin" / "python"), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
     subprocess.run([*pip, *wanted], check=True)
     return place / "bin"

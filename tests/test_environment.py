@@ -12,7 +12,6 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
-CONDA_NAMES = {"python-duckdb": "duckdb"}  # packages whose name differs on conda-forge
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 ENVIRONMENT = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
@@ -27,8 +26,7 @@ def bounds(lines: list[str]) -> dict[str, str]:
 def conda_lines() -> tuple[list[str], list[str]]:
     plain = [item for item in ENVIRONMENT["dependencies"] if isinstance(item, str)]
     pip = next(item["pip"] for item in ENVIRONMENT["dependencies"] if isinstance(item, dict))
-    renamed = [re.sub(r"^[\w-]+", lambda m: CONDA_NAMES.get(m[0], m[0]), line) for line in plain]
-    return renamed, pip
+    return plain, pip
 
 
 def locked() -> dict[str, list[tuple[str, str]]]:
