@@ -66,16 +66,12 @@ class Exported:
 
     def __str__(self) -> str:
         sums = [
-            f"{_money(amount, self.currency)} ({schema.STAGE_LABELS.get(stage, 'étape non dite')}, "
+            f"{french.money(amount, self.currency)} ({schema.STAGE_LABELS.get(stage, 'étape non dite')}, "
             f"{schema.KIND_LABELS.get(kind, 'forme non dite')})"
             for (stage, kind), amount in self.sums.items()
         ]
         told = " : ".join([french.counted(self.rows, "ligne"), *([french.listing(sums)] if sums else [])])
         return "\n".join([str(self.path), f"{told}.", *self.notes])
-
-
-def _money(amount: float, currency: str) -> str:
-    return french.euros(amount).replace("€", "€" if currency == "EUR" else currency)
 
 
 def export(source: str | Path, *, to: str, out: str | Path | None = None, partial: bool = False) -> Exported:

@@ -59,6 +59,14 @@ def euros(value: float | None, decimals: int | None = None) -> str:
     return text if text == NOTHING else f"{text}{SOLID}€"
 
 
+SIGNS = {"EUR": "€", "GBP": "£", "USD": "$"}  # others are written by their code (ISO 4217)
+
+
+def money(value: float | None, currency: str, decimals: int | None = None) -> str:
+    """The amount in its currency (an ISO 4217 code), as `euros` writes it: « 59 827 £ », « 500 CHF »."""
+    return euros(value, decimals).replace("€", SIGNS.get(currency, currency))
+
+
 def _cents(value: float | None) -> int:
     """Two decimals as soon as the amount has cents, none otherwise."""
     if value is None or math.isnan(value):

@@ -762,3 +762,35 @@ def test_reading_leaves_the_file_as_it_was(tmp_path: Path) -> None:
     path = written(tmp_path, PLAIN)
     ess.read(path)
     assert path.read_bytes() == PLAIN.encode() and [one.name for one in tmp_path.iterdir()] == ["aides.csv"]
+
+
+def test_a_person_is_told_what_was_understood_and_what_to_beware_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [["Anis", "Forum", "2014", "10000", "x"], ["Le Relais", "Réemploi", "2015", "5933,50", "y"]]
+    text = lines(["Bénéficiaire", "Objet", "Année", "Montant", "Code interne"], *rows, rows[0])
+    path = written(tmp_path, text)
+    assert main(["read", str(path), "--summary"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    for words in (
+        "Forme : utf-8, séparateur « ; », en-tête à la ligne 1.",
+        "Lu : 3 montants, 25 933,50 €.",
+        "Par année : 2014 20 000 € ; 2015 5 933,50 €.",
+        "« Bénéficiaire » (bénéficiaire)",
+        "« Montant » (montant)",
+        "Colonnes laissées : « Code interne »",
+        "Alerte (A4) : 1 ligne répète une autre",
+    ):
+        assert words in said, said
+
+
+def test_a_long_table_shows_its_first_rows_and_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = written(tmp_path, lines(HEAD, *([f"Asso {n}", "", str(n)] for n in range(1, 301))))
+    assert main(["read", str(path)]) == 0
+    shown = capsys.readouterr().out
+    assert "Asso 20 " in shown and "Asso 21 " not in shown
+    assert "… et 280\u00a0autres lignes" in shown
+    assert main(["read", str(path), "--format", "csv"]) == 0
+    assert "Asso 300," in capsys.readouterr().out

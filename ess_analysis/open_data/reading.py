@@ -17,6 +17,7 @@ from ess_analysis.grids import TEXTS, Grid, read_grids
 from ess_analysis.load import Tables, load_grid, read_file
 from ess_analysis.open_data import big
 from ess_analysis.open_data.drafts import write_draft
+from ess_analysis.open_data.told import first_rows, told
 from ess_analysis.open_data.understanding import Understood, understand
 from ess_analysis.sources import SourceSheet, read_source_sheet, sha256
 
@@ -99,42 +100,56 @@ def command(options: argparse.Namespace) -> int:
     """The exit code of `ess read`: 0 fine, 1 a blocking finding, 2 a file refused."""
     code, summaries, frames = FINE, [], []
     for path in options.files:
-        if options.draft:
-            target = write_draft(_existing(path), options.sheet)
-            print(f"Fiche source à compléter : {target}", file=sys.stderr)
         try:
-            summed = _summed(path) if options.summary and not (options.sheet or options.source) else None
-            if summed:
-                summaries.append(summed)
-                code = max(code, BLOCKED if _blocks(summed) else FINE)
-                continue
-            tables = read(path, sheet=options.sheet, source=options.source)
+            if options.draft:
+                target = write_draft(_existing(path), options.sheet)
+                print(f"Fiche source à compléter : {target}", file=sys.stderr)
+            said, sheet, funding = _read_one(path, options)
         except DataError as error:
             print(error, file=sys.stderr)
             code = REFUSED
             continue
-        if (tables.findings["severity"] == "blocking").any():
-            code = max(code, BLOCKED)
-        summaries.append(summary(path, tables))
-        frames.append(tables.funding)
-        if not options.summary:
-            _say(tables)
-    if options.summary and (summaries or options.format == "json"):
-        print(
-            json.dumps(summaries, ensure_ascii=False, indent=2)
-            if options.format == "json"
-            else _told(summaries, options.format)
-        )
-    elif frames:
-        print(terminal.rendered(pd.concat(frames, ignore_index=True), options.format))
+        code = max(code, BLOCKED if _blocks(said) else FINE)
+        summaries.append(said)
+        frames.append(funding)
+        if options.format == "table":
+            print(told(said, sheet))
+        elif not options.summary:
+            _say(said)
+    if not (options.summary or options.draft):
+        _print_rows(frames, options.format)
+    elif options.format == "json":
+        print(json.dumps(summaries, ensure_ascii=False, indent=2))
+    elif options.format == "csv" and summaries:
+        print(terminal.rendered(_flat(summaries), "csv"))
     return code
+
+
+def _read_one(path: Path, options: argparse.Namespace) -> tuple[dict[str, Any], SourceSheet, pd.DataFrame]:
+    """What is said of a file, how it was read, its rows (none where only its sums were asked for and it is large)."""
+    if options.summary and not (options.sheet or options.source) and (found := _summed(path)):
+        return *found, schema.empty("funding")
+    tables = read(path, sheet=options.sheet, source=options.source)
+    return summary(path, tables), tables.sources[0], tables.funding
+
+
+def _print_rows(frames: list[pd.DataFrame], how: str) -> None:
+    if not frames:
+        return
+    rows, rest = pd.concat(frames, ignore_index=True), ""
+    if how == "table":
+        rows, rest = first_rows(rows)
+        print()
+    print(terminal.rendered(rows, how))
+    if rest:
+        print(rest)
 
 
 def _blocks(said: dict[str, Any]) -> bool:
     return any(one["severity"] == "blocking" for one in said["findings"])
 
 
-def _summed(path: Path) -> dict[str, Any] | None:
+def _summed(path: Path) -> tuple[dict[str, Any], SourceSheet] | None:
     """The summary of a text file too large to be kept whole; None where it must be, or may as well be."""
     if not path.is_file() or path.stat().st_size < big.LARGE or path.suffix.lower() not in TEXTS:
         return None
@@ -147,7 +162,7 @@ def _summed(path: Path) -> dict[str, Any] | None:
     if len(kinds) > 1 and kinds & {"loan", "guarantee"}:
         return None
     amount = float(round(found.total, 2))
-    return {
+    said = {
         "file": str(path),
         "rows": found.amounts,
         "amount_eur": amount,
@@ -162,6 +177,7 @@ def _summed(path: Path) -> dict[str, Any] | None:
         "header_row": table.header[1],
         "findings": terminal.records(found.findings),
     }
+    return said, found.sheet
 
 
 def _by_key(frame: pd.DataFrame, key: str) -> dict[str, float]:
@@ -170,9 +186,9 @@ def _by_key(frame: pd.DataFrame, key: str) -> dict[str, float]:
     return {str(name): float(round(total, 2)) for name, total in totals.items()}
 
 
-def _say(tables: Tables) -> None:
-    for row in tables.findings[["severity", "message", "cell"]].itertuples():
-        print(f"{schema.SEVERITY_LABELS[str(row.severity)]} · {row.message}", file=sys.stderr)
+def _say(said: dict[str, Any]) -> None:
+    for one in said["findings"]:
+        print(f"{schema.SEVERITY_LABELS[one['severity']]} · {one['message']}", file=sys.stderr)
 
 
 def summary(path: Path, tables: Tables) -> dict[str, Any]:
@@ -250,11 +266,11 @@ def _by(funding: pd.DataFrame, column: str) -> dict[str, float]:
     return {str(key): _sum(rows) for key, rows in funding.groupby(keys.astype("str"))}
 
 
-def _told(summaries: list[dict[str, Any]], how: str) -> str:
-    frame = pd.DataFrame(
+def _flat(summaries: list[dict[str, Any]]) -> pd.DataFrame:
+    """The facts of each file that fit in one cell."""
+    return pd.DataFrame(
         [
             {key: value for key, value in one.items() if not isinstance(value, (dict, list))}
             for one in summaries
         ]
     )
-    return terminal.rendered(frame, how)
