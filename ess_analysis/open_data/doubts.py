@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ess_analysis import french
-from ess_analysis.load import KIND_WORDS, closed_word
+from ess_analysis.load import KIND_WORDS, closed_word, distinct_amounts
 
 # --- Units and currencies outside the header -------------------------------------------------------
 
@@ -67,14 +67,53 @@ _NOT_GRANTED = re.compile(
 FEW = 12  # distinct values that a column of categories may have, however short the table
 
 
-def not_granted(values: pd.Series) -> str | None:
+_DECIDES = r"\b(statut|etat|decision|avis|suite|resultat|accord|retenu\w*|attribu\w*|vote|status|outcome)\b"
+_NO = {"non", "n", "no", "defavorable", "d", "refus", "0"}
+_YES = {"oui", "o", "yes", "y", "favorable", "f", "accord", "1"}
+
+
+def not_granted(header: str, values: pd.Series) -> str | None:
     """The first value of a column of categories that says a line is no grant: refused, cancelled, a receipt."""
     categories = _categories(values)
+    decides = re.search(_DECIDES, header)
     for value in categories:
-        if _NOT_GRANTED.match(bare(value)):
+        if _NOT_GRANTED.match(bare(value)) or (decides and _NOT_GRANTED.search(bare(value))):
             return value
-    said = {bare(value) for value in categories}
-    return next(iter(categories), None) if said and said <= {"d", "r"} and "r" in said else None
+    said = {bare(value): value for value in categories}
+    if said and said.keys() <= {"d", "r"} and "r" in said:
+        return said["r"]
+    denied = [text for text in said if text in _NO]
+    return said[denied[0]] if decides and denied and said.keys() <= _NO | _YES else None
+
+
+# Words that, in a title or over a section, say that the amounts are not grants decided; and in the words of a line.
+_OTHERWISE = re.compile(
+    r"\b(garanties? d emprunts?|emprunts? garantis?|cautionnements?|prets?(?! de (?:salle|materiel))|"
+    r"garanties? emprunts?|avances? (?:remboursable|recuperable)s?|recettes|loans?|rejected|declined|"
+    r"(?:aides?|avantages?|subventions?) en nature|mises? a disposition|"
+    r"demandes?(?: de subventions?)? (?:recues?|refusees?|rejetees?|non retenues?)|"
+    r"pour memoire|(?:subventions?|aides?|dossiers?) (?:recues?|refusee?s?|rejetee?s?|annulee?s?|non retenu\w*))\b"
+)
+_OTHER_LINE = re.compile(
+    r"\b(prets? d honneur|pret a taux|avances? (?:remboursable|recuperable)s?|garanties? d emprunts?|"
+    r"(?:subvention|aide|dossier|demande|attribution|projet)s? (?:annul|refus|rejet|ajourn|retir|abandonn|caduc)\w*|"
+    r"annule[es]* par|sans suite|subvention non versee)\b"
+)
+_EXCEPT = r"\b(?:hors|sauf|hormis|excluding)\b.*"
+
+
+def named_otherwise(text: str, decided: bool) -> bool:
+    """Whether a title or the heading of a section speaks of loans, guarantees, refusals, receipts; of requests, if not `decided`."""
+    said = re.sub(_EXCEPT, "", bare(text))
+    return bool(
+        _OTHERWISE.search(said)
+        or (not decided and re.search(r"\bdemandes? de subventions?(?: \d{4})?$", said))
+    )
+
+
+def speaks_of_other(text: str) -> bool:
+    """Whether the words of a line speak of a loan, a guarantee, a refusal."""
+    return bool(_OTHER_LINE.search(re.sub(_EXCEPT, "", bare(text))))
 
 
 def other_kind(values: pd.Series) -> str | None:
@@ -103,12 +142,127 @@ def bare(text: str) -> str:
     return " ".join(re.findall(r"[a-z0-9]+", french.strip_accents(text).lower()))
 
 
+# --- Numbers under headers that say nothing of money ------------------------------------------------
+
+_NAMES_AMOUNT = re.compile(
+    r"\b(?:19|20)\d\d\b|\b(?:total|fonctionnement|investissement|equipement|exceptionnel\w*|vote\w*|attribue\w*|accorde\w*|"
+    r"verse\w*|mandate\w*|realise\w*|propose\w*|proposition\w*|prevu\w*|bp|complement\w*)\b"
+)
+_OTHER_NUMBERS = re.compile(  # headers whose numbers are something else, whatever they look like
+    r"\b(code|num|numero|no|n|dep\w*|insee|cp|postal|siren|siret|rna|nombre|nb|taux|pourcentage|pct|age|mois|jour|an|annee\w*|"
+    r"exercice|chapitre|article|fonction|compte|imputation|ligne|nature|section|classe|rang|ordre|id|identifiant|ref|reference\w*|"
+    r"dossier|mandat|bordereau|engagement|delib\w*|duree|canton|version|lot|tranche|note|effectif\w*|adherents?|licencies?|membres?|"
+    r"habitants?|population|pop|quantite|number|count|surface|superficie|altitude|distance|km|lat\w*|lon\w*|x|y|geo\w*|coord\w*|"
+    r"urn|uid|adresse|address|zip|tel\w*|phone|fax|hors|budget\w*|cout\w*|depenses?|recettes?|tresorerie|ressources?|charges?|produits?)\b|%"
+)
+
+
+def names_amount(header: str) -> bool:
+    """Whether the bare words of a header name what amounts differ by: a stage, a year, a section, a total."""
+    return bool(_NAMES_AMOUNT.search(header))
+
+
+def numbers_in(row: Iterable[object]) -> bool:
+    """Whether a row holds a number of money's size beside a word."""
+    cells = [value for value in row if value is not None and value == value and str(value).strip()]
+    numbers = [
+        one for one in cells if re.fullmatch(r"\d[\d \u00a0\u202f]{2,}(?:[.,]\d+)?(?: ?€)?", str(one).strip())
+    ]
+    return bool(numbers) and len(numbers) < len(cells)
+
+
+def are_numbers(values: pd.Series) -> bool:
+    """Whether a column holds numbers of money's size, and not a count of lines."""
+    euros = distinct_amounts(values.tolist(), ".").euros[:-1]
+    known = euros[np.isfinite(euros)]
+    steps = set(np.diff(known).tolist())
+    return (
+        len(known) > 0
+        and len(known) >= 0.8 * len(values)
+        and bool(np.median(known) >= 20)
+        and len(steps) != 1
+    )
+
+
+def other_numbers(header: str) -> bool:
+    """Whether the bare words of a header name numbers that are no money: codes, counts, places, years."""
+    return bool(_OTHER_NUMBERS.search(header))
+
+
+def look_like_amounts(header: str, values: pd.Series) -> bool:
+    """Whether a column of another name holds round sums, or cents, as amounts do."""
+    if other_numbers(header) or not are_numbers(values):
+        return False
+    euros = distinct_amounts(values.tolist(), ".").euros[:-1]
+    known = euros[np.isfinite(euros)]
+    if (
+        len(known) < 3
+        or len(set(known.tolist())) < 3
+        or np.median(known) < 100
+        or ((known > 1900) & (known < 2100)).all()
+    ):
+        return False
+    towns = known // 1000  # postal codes: most are of one department
+    if (np.isin(known // 10_000, range(10)) & (known > 1000)).all() and np.bincount(
+        towns.astype(int)
+    ).max() > len(known) / 2:
+        return False
+    round_sums, cents = (known % 50 == 0) & (known > 0), np.abs(known - np.round(known)) > 0.001
+    return bool(
+        round_sums.mean() > 0.5
+        or (cents.mean() > 0.3 and (np.abs(known * 100 - np.round(known * 100)) < 0.001).all())
+    )
+
+
+_DAYS = (
+    r"\b\d{1,2}(?:er)?[/.\- ](?:\d{1,2}|[^\W\d_]{3,9})[/.\- ](?:\d{4})\b|\b\d{4}-\d{2}-\d{2}\b|"
+    r"\b(?:loi|decret|décret|arrete|arrêté|ordonnance|circulaire|deliberation|délibération)\b[^,;]*?\b\d{4}(?:-\d+)?|"
+    r"\bn ?[°o] ?\d{4}[-/ ]\d+|(?:janvier|février|mars|avril|mai|juin|juillet|août|septembre|octobre|novembre|décembre) \d{4}|"
+    r"\b\d{4} ?(?:habitants?|hab\b|euros?|€|m²|associations?|adhérents?)"
+)
+
+
+def years_of(text: str) -> set[int]:
+    """The years that a title or a name bears, those of dates, laws and counts apart."""
+    rest = re.sub(_DAYS, " ", text, flags=re.IGNORECASE)
+    return {int(year) for year in re.findall(r"(?<!\d)(?:19[89]\d|20[0-4]\d)(?!\d)", rest)}
+
+
 # --- Lines that add up others ----------------------------------------------------------------------
 
 _SUMMARY = re.compile(
     r"\b(?:nombre|moyenne|mediane|solde|reliquat|credits?|disponible|reste|report|reporter|rappel|recapitulatif|recap|"
     r"enveloppe|budget|maximum|minimum|pour memoire|ecart)\b"
 )
+
+
+def begins_summary(label: str) -> bool:
+    """Whether a label begins as those of a count, a mean, a balance do: « Reste à attribuer »."""
+    return bool(re.match(rf"(?:soit |dont )?(?:{_SUMMARY.pattern}|par habitant\b)", bare(label)))
+
+
+def in_capitals(label: str) -> bool:
+    letters = [sign for sign in label if sign.isalpha()]
+    return len(letters) > 3 and label == label.upper()
+
+
+def sums_beside(cents: pd.Series, apart: set[int]) -> int | None:
+    """The first heading that adds up the rows that follow it, or precede it, up to the next heading.
+
+    None where few of the headings do: among many, some round sums agree by chance.
+    """
+    rows, values = list(cents.index), cents.to_numpy()
+    places = [place for place, row in enumerate(rows) if row in apart]
+    found = []
+    for place in places:
+        for step in (1, -1):
+            total, at, length = 0, place + step, 0
+            while 0 <= at < len(rows) and rows[at] not in apart and total < values[place]:
+                total, at, length = total + int(values[at]), at + step, length + 1
+            if total == values[place] and length > 1:
+                found.append(int(rows[place]))
+                break
+    return found[0] if found and len(found) >= 0.3 * len(places) else None
 
 
 def is_summary(label: str) -> bool:

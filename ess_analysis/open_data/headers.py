@@ -58,6 +58,7 @@ class Meaning:
 def words(header: str) -> str:
     """The words of a header, bare: « nomBeneficiaire » → « nom beneficiaire »."""
     text = re.sub(r"(?<=[a-zà-ÿ])(?=[A-Z])", " ", french.nfc(header))
+    text = re.sub(r"(?<=[^\W\d_])(?=(?:19|20)\d\d(?!\d))", " ", text)  # « BP2017 »
     text = text.replace("k€", " keur ").replace("K€", " keur ").replace("M€", " meur ").replace("€", " eur ")
     text = text.replace("£", " gbp ").replace("$", " usd ")
     bare = re.sub(r"[^a-z0-9%]+", " ", french.strip_accents(text).lower())
@@ -72,12 +73,20 @@ _FILLER = {"de", "du", "des", "la", "le", "les", "l", "d", "a", "au", "aux", "en
            "beneficiaires", "pour", "par", "exercice", "annee", "an", "n", "gbp", "usd", "chf", "keur", "meur", "organisme",
            "ville", "commune", "departement", "region", "metropole", "conseil", "municipal", "cm", "cp", "tiers", "sur",
            "numeraire", "publique", "public", "publiques", "publics", "detail", "of", "the", "grant", "grants", "award", "in",
-           "1", "2", "3", "4", "5", "subvention", "subventions", "direct", "directe", "directes", "detr", "dsil", "etat",
+
+           "funding", "funds", "value", "1", "2", "3", "4", "5", "subvention", "subventions", "direct",
+           "directe", "directes", "detr", "dsil", "etat",
            "sub", "subv", "mnt", "milliers", "millions", "remboursable", "remboursables", "recuperable", "recuperables",
            "caution", "cautions", "emprunt", "emprunts", "garantis", "garanti", "accordees"}  # fmt: skip
+# Whole words: « Versailles », « mandature », « version » and « pays » say nothing of a payment.
+PAID_WORDS = (
+    r"vers(?:e|es|ee|ees|er|ement|ements)|mandat(?:e|es|ee|ees|er|ement|ements)|pai(?:d|ement|ements)|"
+    r"pay(?:e|es|ee|ees|er|ment|ments)|disburs(?:ed|ement|ements)|liquid(?:e|es|ee|ees|ation|ations)|"
+    r"ordonnanc(?:e|es|ee|ees|ement|ements)|regl(?:e|es|ee|ees|er|ement|ements)"
+)
 _STAGES = {
     "awarded": r"\b(attribu\w*|accord\w*|vote\w*|octroy\w*|engage\w*|notifi\w*|award\w*|alloue\w*|decide\w*|concede\w*|octroi)\b",
-    "paid": r"\b(vers\w*|mandat\w*|pay\w*|paid|disburs\w*|liquid\w*|ordonnanc\w*|regl\w*|realise\w*)\b",
+    "paid": rf"\b({PAID_WORDS}|realise\w*)\b",
     "planned": r"\b(previsionnel\w*|prevu\w*|propos\w*|planned|bp)\b",
 }
 _SECTIONS = r"\b(fonctionnement|investissement|equipement|exceptionnel\w*|projets?|action\w*|charges?|capital|revenue)\b"
@@ -85,11 +94,16 @@ _NOT_FUNDING = (
     (r"\b(demand\w*|sollicit\w*|request\w*|applied)\b", "montant demandé, ce n'est pas un financement"),
     (r"\b(cout|couts|cost|budget\w*|depense\w*|assiette|eligible\w*|subventionnable\w*|travaux|operation)\b",
      "coût ou budget du projet, ce n'est pas un financement"),
-    (r"\b(taux|pourcentage|pct|rate|ratio|levier|part)\b|%", "proportion"),
+    (r"\b(taux|pourcentage|pct|rate|ratio|levier|part)\b|%|"
+     r"\b(par|per) (adherent|habitant|hab|eleve|licencie|membre|enfant|head|capita)\w*\b|\b(adherent|habitant|licencie|eleve)$",
+     "proportion"),
     (r"\b(reste|solde|ecart|difference|cumul|moyenne|plafond|minimum|maximum|evolution|rappel|precedent\w*)\b",
      "montant dérivé d'un autre"),
     (r"\b(nombre|nb|number|effectif\w*|population|pop\d*|lat\w*|long\w*|surface)\b", "dénombrement ou mesure"),
 )  # fmt: skip
+_GRANTED = r"(grants?|funding|funds|award) (awarded|paid|offered|value)( gbp)?|(value|total) (of )?(grant|award|funding)s?( gbp)?"
+_APART = r"\b(hors|sauf|hormis|excluding|excl|non compris) .*"  # what the amount does not hold
+IN_KIND_WORDS = "avantages en nature, sans montant"
 _IN_KIND = r"\b(en nature|avantages? en nature|in kind|prestations? en nature|valorisation\w*|mises? a disposition)\b"
 
 
@@ -132,29 +146,37 @@ def _scdl(said: str) -> Meaning | None:
 
 def _amount(said: str) -> Meaning | None:
     """The amount that a header announces, or the reason why it is none; None when it speaks of no money."""
+    said = re.sub(_APART, " ", said).strip()
     tokens = set(said.split())
-    if not tokens & _MONEY and not re.search(_IN_KIND, said):
+    if not tokens & _MONEY and not re.search(_IN_KIND, said) and not re.fullmatch(_GRANTED, said):
         return None
     if re.match(r"(numero|n|no|id|identifiant|code|type|nature|objet|date|dates|annee|libelle|nom|name|reference|conditions?|"
                 r"section|chapitre|article|titre|title|intitule|detail des avantages|programme|dispositif|categorie|domaine|"
                 r"statut|etat|description|url|motif|beneficiaires?|lien|observations?|commentaires?|thematique)\b", said):  # fmt: skip
         return None
-    if re.search(r"(?<!\ben )\b(nature|objet|dates?|conditions?|type|id|libelle|statut)$", said):
+    if re.search(
+        r"(?<!\ben )\b(nature|objet|dates?|conditions?|type|id|libelle|statut|categorie|commission)$", said
+    ):
+        return None
+    if re.fullmatch(r"(subventions?|aides?) (annee|exercice|year)", said):
         return None
     for pattern, why in _NOT_FUNDING:
         if re.search(pattern, said):
-            return Meaning(why=why)
+            granted = re.match(
+                r"(subventions?|aides?|dotations?|participations?)\b", said
+            ) and why.startswith("coût")
+            return Meaning("amount", sure=False, section=said) if granted else Meaning(why=why)
     if re.search(_IN_KIND, said):
         words_only = not re.search(r"\b(montant|estimation|valorisation|valeur|amount)\b", said)
-        return Meaning(
-            "" if words_only else "amount", kind="in_kind", why="avantages en nature, sans montant"
-        )
+        return Meaning("" if words_only else "amount", kind="in_kind", why=IN_KIND_WORDS)
     kind = ""
     if re.search(r"\b(prets?|loans?|avances? (remboursables?|recuperables?))\b", said):
         kind = "loan"
     elif re.search(r"\b(garanti\w*|caution\w*|guarantee\w*)\b", said):
         kind = "guarantee"
     stages = [stage for stage, pattern in _STAGES.items() if re.search(pattern, said)]
+    if "awarded" in stages and "bp" in tokens:
+        stages.remove("planned")  # voted in the budget of that year
     years = re.findall(r"\b(?:19|20)\d\d\b", said)
     sections = " ".join(sorted(set(re.findall(_SECTIONS, said))))
     rest = re.sub(_SECTIONS, " ", said)
@@ -184,13 +206,15 @@ _OTHERS = (
     ("funder_id", r"^funding org\w*( \d+)? (identifier|id)$"),
     ("funder", r"^funding org\w* name$|^(financeur|collectivite|nom collectivite|administration|service attribuant)$"),
     ("recipient_id", r"^recipient org\w* (identifier|id)$|\b(siret|siren)\b"),
-    ("recipient", r"^recipient (org\w*|ind) name$|^(nom )?(de )?(l )?(association|organisme|organi[sz]ation|structure|tiers|recipient|supplier)s?( nom| name)?$|"  # noqa: E501
+    ("recipient", r"^(maitre d ouvrage|destinataire|attributaire|laureat|demandeur|porteur( de projet)?|beneficiary|applicant)s?( name)?$|^recipient (org\w*|ind) name$|^(nom )?(de )?(l )?(association|organisme|organi[sz]ation|structure|tiers|recipient|supplier)s?( nom| name)?$|"  # noqa: E501
                   r"^(nom|denomination)( de| du| des)?( l| la)? ?(association|organisme|structure|tiers)\b|^raison sociale\b|"
                   r"^nom beneficiaire principal$|\bbeneficiaires?\b(?!.*\b(adresse|code|commune|ville|type|statut|categorie|departement|forme)\b)"),  # noqa: E501
     ("title", r"^(objets?|intitule\w*|libelle|title|titre|description|descriptif|nom du projet|projet|action)\b"),
     ("programme", r"^(grant programme title|programme name|programme|dispositif|nom demarche ds)$"),
-    ("year", r"^(annee|exercice|millesime|year|an)( budgetaire| de la subvention| d attribution)?$"),
-    ("date", r"^(award date|date (de |d )?(attribution|decision|vote|deliberation|la decision|convention|versement|signature)\w*)$"),
+    ("year", r"^(?:subvention |aide )?(annees?|exercice|millesime|year|an)"
+             r"( budgetaire| versement| de versement| d attribution| de la subvention| d attribution)?$"),
+    ("date", r"^(award date|date awarded|date of award)$|"
+             r"^(date (de |d )?(attribution|decision|vote|deliberation|la decision|convention|versement|signature)\w*)$"),
     ("currency", r"^(currency|devise|monnaie)$"),
     ("stage", r"^etape$"),
     ("kind", r"^forme$"),

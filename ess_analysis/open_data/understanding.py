@@ -7,8 +7,8 @@ with what is missing.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from ess_analysis.load import (
     header_levels,
 )
 from ess_analysis.open_data import doubts, scdl
-from ess_analysis.open_data.headers import Meaning, meaning, words
+from ess_analysis.open_data.headers import IN_KIND_WORDS, PAID_WORDS, Meaning, meaning, words
 from ess_analysis.sources import ColumnRead, SourceSheet, TableRead
 
 HEADER_WITHIN = 60  # rows: a header further down is not looked for
@@ -70,6 +70,7 @@ class _Table:
     header: tuple[int, int]
     columns: Mapping[str, int]
     meanings: Mapping[str, Meaning]
+    above: int = 0  # the line of another header above this one, over amounts of its own; 0 for none
 
     @property
     def body(self) -> pd.DataFrame:
@@ -134,7 +135,7 @@ def _the_table(path: Path, grids: list[Grid], sheet: str | None) -> tuple[_Table
     kept: list[_Table] = []
     for table in tables:
         twin = next((other for other in kept if _same(other, table)), None)
-        if twin is None:
+        if twin is None or _years_in(twin.grid.sheet) != _years_in(table.grid.sheet):
             kept.append(table)
         else:
             message = f"La feuille « {table.grid.sheet} » répète les lignes de « {twin.grid.sheet} » : lue une seule fois."
@@ -151,7 +152,29 @@ def _the_table(path: Path, grids: list[Grid], sheet: str | None) -> tuple[_Table
             seen=_first_words(grids),
             todo="écrivez sa fiche source : « ess read FICHIER --draft » en prépare une.",
         )
+    if sheet is None:
+        notes += _unread_sheets(grids, [table.grid for table in found], kept[0])
     return kept[0], notes
+
+
+def _unread_sheets(grids: list[Grid], tables: list[Grid], read: _Table) -> Iterator[Note]:
+    """Told of the sheets in sight that hold rows of numbers and are not read."""
+    for grid in grids:
+        if grid.hidden or any(grid is one for one in tables):
+            continue
+        rows = int(sum(doubts.numbers_in(row) for row in grid.values.itertuples(index=False)))
+        if rows > 2:
+            text = f"La feuille « {grid.sheet} » n'est pas lue : {french.counted(rows, 'ligne')} de nombres"
+            more = rows > len(read.body)
+            yield Note(
+                "READ-SHEET-UNREAD",
+                "blocking" if more else "alert",
+                f"{text}{', plus que la feuille lue' if more else ''}.",
+            )
+
+
+def _years_in(text: str) -> set[str]:
+    return set(re.findall(r"(?<!\d)(?:19[89]\d|20[0-4]\d)(?!\d)", text))
 
 
 def _first_words(grids: list[Grid]) -> list[str]:
@@ -169,20 +192,48 @@ def _first_words(grids: list[Grid]) -> list[str]:
 def _table_of(grid: Grid) -> _Table | None:
     """The table of a grid: the first line that names an amount and recognises as many columns as any."""
     best: tuple[tuple[int, bool], _Table] | None = None
+    first: _Table | None = None
     for row in range(min(HEADER_WITHIN, len(grid.values))):
         texts = [str(value) for value in grid.values.iloc[row].tolist() if not _blank(value)]
-        if not texts or (best and not grid.merged and _recognised(texts) < best[0][0]):
+        if len(texts) < min(2, grid.values.shape[1]) or (
+            best and not grid.merged and _recognised(texts) < best[0][0]
+        ):
             continue
-        for first in {row, max(row - 1, 0)} if _spans(grid, row - 1) else {row}:
-            table = _headed(grid, (first + 1, row + 1))
+        for top in _levels(grid, row):
+            table = _headed(grid, (top + 1, row + 1))
             known = sum(bool(one.role or one.field) for one in table.meanings.values())
             score = (known, not _headed_again(table))
             if not table.role("amount") or known < 2:
                 continue
-            upper = best is not None and first < row and best[1].header == (first + 1, first + 1)
+            first = first or table
+            upper = best is not None and top < row and best[1].header == (top + 1, top + 1)
             if best is None or score > best[0] or (upper and score[1] and not best[0][1]):
                 best = (score, table)
+    if (
+        best
+        and first
+        and first.header[1] < best[1].header[0]
+        and _holds_amounts(first, best[1].header[0] - 1)
+    ):
+        return replace(best[1], above=first.header[1])
     return best[1] if best else None
+
+
+def _levels(grid: Grid, row: int) -> list[int]:
+    """The rows where a header that ends on `row` may begin, the highest first: itself, and merged cells above it."""
+    tops = [row]
+    while tops[-1] and len(tops) < 4 and _spans(grid, tops[-1] - 1, 1 if len(tops) == 1 else 2):
+        tops.append(tops[-1] - 1)
+    return tops[::-1]
+
+
+def _holds_amounts(table: _Table, end: int) -> bool:
+    """Whether two amounts or more stand under a header, above the row `end`."""
+    body = table.grid.values.iloc[table.header[1] : end]
+    values = [
+        value for header in table.role("amount") for value in body[table.columns[header]] if not _blank(value)
+    ]
+    return int(np.isfinite(distinct_amounts(values, ".").euros[:-1]).sum()) > 1 if values else False
 
 
 def _recognised(texts: Iterable[str]) -> int:
@@ -194,9 +245,13 @@ def _recognised(texts: Iterable[str]) -> int:
 def _headed_again(table: _Table) -> bool:
     """Whether the line under the header has words where amounts should be: it is the lower level of the header."""
     below = table.body.iloc[:1]
-    texts = [str(value) for header in table.role("amount") for value in below[table.columns[header]]]
-    return any(re.search(r"[^\W\d_]{3}", text) and not re.search(r"\d", text) for text in texts) or any(
-        meaning(text).role == "amount" for text in texts
+    cells = [value for header in table.role("amount") for value in below[table.columns[header]]]
+    texts = [str(value) for value in cells if not _blank(value)]
+    years = len(texts) > 1 and all(re.fullmatch(r"(?:19|20)\d\d(?:\.0)?", text) for text in texts)
+    return (
+        (years and len(set(texts)) == len(texts))
+        or any(re.search(r"[^\W\d_]{3}", text) and not re.search(r"\d", text) for text in texts)
+        or any(meaning(text).role == "amount" for text in texts)
     )
 
 
@@ -211,9 +266,9 @@ def _filled(values: pd.Series) -> pd.Series:
     return ~values.map(_blank).astype("bool")
 
 
-def _spans(grid: Grid, row: int) -> bool:
-    """Whether a cell of the row is merged over several columns: the upper level of a header."""
-    return any(r1 <= row <= r2 and c2 > c1 for r1, c1, r2, c2 in grid.merged)
+def _spans(grid: Grid, row: int, least: int) -> bool:
+    """Whether cells of the row are merged over several columns, `least` of them: an upper level of a header."""
+    return sum(r1 <= row <= r2 and c2 > c1 for r1, c1, r2, c2 in grid.merged) >= least
 
 
 def _headed(grid: Grid, header: tuple[int, int]) -> _Table:
@@ -281,16 +336,21 @@ class _Reading:
 
     def understood(self) -> Understood:
         self._skip_numbered()
+        self._amounts_by_content()
+        self._keep_total()
+        self._refuse_headers()
         self.currency = self._currency()
         amounts = self._amount_columns()
         columns = [*self._fact_columns(), *amounts]
         self._refuse_units(amounts)
         self._refuse_other_lines(columns)
+        self._refuse_named_otherwise(amounts)
         stage = self._stage(amounts)
         grid, table = self.table.grid, self.table
         for header in table.columns:
             if header not in {column.header for column in columns}:
                 self.ignored.setdefault(header, table.meanings[header].why)
+        self._refuse_unread(amounts)
         fields: dict[str, str] = {}
         for header, said in table.meanings.items():
             if said.field and said.field not in fields.values():
@@ -343,6 +403,78 @@ class _Reading:
 
     # -- amounts
 
+    def _amounts_by_content(self) -> None:
+        """A column of numbers named by a stage, a year, a section or « total » alone is an amount, beside one that says so."""
+        meanings = dict(self.table.meanings)
+        for header, said in self.table.meanings.items():
+            if said.role or said.field or said.why not in (Meaning().why, IN_KIND_WORDS):
+                continue
+            in_kind = said.why == IN_KIND_WORDS
+            full = replace(said, role="amount") if in_kind else meaning(f"montant {header}")
+            if full.role == "amount" and (in_kind or doubts.names_amount(words(header))):
+                if doubts.are_numbers(self._values(header)):
+                    meanings[header] = replace(full, field="")
+            elif not full.role and full.why != Meaning().why:
+                meanings[header] = full
+        self.table = replace(self.table, meanings=meanings)
+
+    def _keep_total(self) -> None:
+        """The column that adds up all the others, where their names do not say that they are amounts: it is the amount."""
+        meanings = self.table.meanings
+        numbers = {
+            header: self._euros(header)[0]
+            for header, said in meanings.items()
+            if (said.role == "amount" and not said.kind)
+            or (not said.role and said.why == Meaning().why and not doubts.other_numbers(words(header)))
+            if doubts.are_numbers(self._values(header))
+        }
+        frames = pd.DataFrame(numbers)
+        for header in [one for one in self.table.role("amount") if one in frames]:
+            parts = frames.drop(columns=header)
+            named = [one for one in map(str, parts) if meanings[one].role == "amount" and meanings[one].sure]
+            if parts.shape[1] < 2 or len(named) == parts.shape[1]:
+                continue
+            gap = (frames[header] - parts.sum(axis="columns", min_count=1)).dropna().abs()
+            if len(gap) > 1 and len(gap) >= 0.9 * len(frames) and gap.lt(0.005).all():
+                part = Meaning(why=f"détail de « {header} »")
+                self.table = replace(
+                    self.table, meanings={**meanings, **dict.fromkeys(map(str, parts), part)}
+                )
+                return
+
+    def _refuse_headers(self) -> None:
+        """Another table above this one, or a level of the header taken for its first row."""
+        if self.table.above:
+            self.missing.append(
+                f"la ligne {self.table.above} : l'en-tête d'une autre table, au-dessus de celle-ci"
+            )
+        first = self.body.iloc[0] if len(self.body) else pd.Series(dtype="object")
+        texts = [str(value).removesuffix(".0") for value in first if not _blank(value)]
+        if len(set(texts)) > 1 and all(re.fullmatch(r"(?:19|20)\d\d", text) for text in texts):
+            self._ask_level(texts)
+        over = (
+            [first[self.table.columns[header]] for header in self.table.role("amount")] if len(first) else []
+        )
+        if any(not _blank(value) and not re.search(r"\d|^\W+$", str(value)) for value in over):
+            if not any(re.search(r"\d", text) for text in texts):
+                self._ask_level(texts)
+
+    def _ask_level(self, texts: list[str]) -> None:
+        row = self.table.header[1] + 1
+        self.missing.append(f"la ligne {row} ({', '.join(texts)[:80]}) : un second niveau d'en-tête ?")
+
+    def _refuse_unread(self, amounts: list[ColumnRead]) -> None:
+        """Numbers that look like amounts, in a column that the table reads under no name."""
+        for header, why in self.ignored.items():
+            if (
+                why == Meaning().why
+                and amounts
+                and doubts.look_like_amounts(words(header), self._values(header))
+            ):
+                self.missing.append(
+                    f"« {header} » : des nombres qui ressemblent à des montants, à lire ou à laisser ?"
+                )
+
     def _values(self, header: str) -> pd.Series:
         """The cells of a column on the rows that may be data."""
         column = self.body[self.table.columns[header]]
@@ -391,6 +523,9 @@ class _Reading:
                 self.missing.append(
                     f"« {header} » : {unread:.0%} des cellules ne se lisent pas comme des montants"
                 )
+        if read and unsure:
+            kept = self._without_sums([*read, *unsure], ask=False)
+            read, unsure = [one for one in read if one in kept], [one for one in unsure if one in kept]
         asked = f" (« {' », « '.join(unsure)} » ?)" if unsure else ""
         if not read:
             self.missing.append(f"la colonne des montants{asked}")
@@ -451,7 +586,9 @@ class _Reading:
         """The decimal sign that the amounts themselves settle, empty where nothing needs it."""
         texts = pd.concat([self._values(header) for header in named]) if named else pd.Series(dtype="object")
         texts = pd.Series(pd.unique(texts[texts.map(lambda value: isinstance(value, str))]), dtype="str")
-        bare = texts.str.replace(r"[\s\u00a0\u202f]|€|eur\w*", "", regex=True, case=False)
+        if self.currency in ("GBP", "USD"):
+            return "."
+        bare = texts.str.replace(r"[\s\u00a0\u202f€£$]|eur\w*", "", regex=True, case=False)
         signs = {
             sign: bare.str.fullmatch(rf"[-−(]?[1-9]\d{{0,2}}{re.escape(sign)}\d{{3}}\)?").any()
             for sign in ",."
@@ -591,12 +728,12 @@ class _Reading:
         self.missing += asked.values()
         left = cents[~cents.index.isin([*found, *asked])]
         self._skip_families(left, filled)
-        self._refuse_thin(filled[filled.index.isin(left.index)], grand)
-        if len(left) > 3 and left.iloc[-1] and left.index[-1] not in self.skipped:
-            if int(left.iloc[-1]) * 2 == int(left.sum()):
-                self.missing.append(
-                    f"la ligne {left.index[-1] + 1} : son montant est la somme de tous les autres ; un total ?"
-                )
+        self._refuse_thin(filled[filled.index.isin(left.index)], grand, found[-1] if found else None)
+        half = left[(left * 2 == left.sum()) & left.ne(0) & ~left.index.isin(self.skipped)]
+        if left.gt(0).sum() > 3 and len(half):
+            self.missing.append(
+                f"la ligne {half.index[0] + 1} : son montant est la somme de tous les autres ; un total ?"
+            )
         if found:
             self.skipped |= set(found)
             self._tell_totals(found)
@@ -614,8 +751,14 @@ class _Reading:
 
     def _skip_families(self, cents: pd.Series, filled: pd.Series) -> None:
         """Rows that each add up those beside them, over the whole table: sections if they are bare, asked if not."""
+        cents = cents[cents.ne(0)]
         rows = doubts.parents(cents) or doubts.parents(cents, below=False)
         if not rows:
+            apart = self._apart(filled.loc[cents.index])
+            if row := doubts.sums_beside(cents, apart):
+                self.missing.append(
+                    f"la ligne {row + 1}, « {self._words_of(row)[:60]} » : la somme de lignes voisines ?"
+                )
             return
         if (filled[rows] < filled.median()).all():
             self.skipped |= set(rows)
@@ -626,13 +769,23 @@ class _Reading:
                 f"les lignes {listed} : chacune est la somme des suivantes, ne faut-il pas choisir ?"
             )
 
-    def _refuse_thin(self, filled: pd.Series, grand: int | None) -> None:
+    def _apart(self, filled: pd.Series) -> set[int]:
+        """The rows that look like headings: emptier than the others, or the few in capitals."""
+        loud = [int(row) for row in filled.index if doubts.in_capitals(self._words_of(row))]
+        thin = [int(row) for row in filled.index[filled.lt(filled.median())]] if len(filled) else []
+        return {*thin, *(loud if len(loud) * 2 < len(filled) else [])}
+
+    def _refuse_thin(self, filled: pd.Series, grand: int | None, last: int | None) -> None:
         """Rows much emptier than the others, under them or under the grand total, or named as summaries are."""
         filled = filled[~filled.index.isin(self.skipped)]
         usual = filled.median() if len(filled) else 0
         bare = filled.lt(usual)
         after = [row for row in filled.index[bare] if grand is not None and row > grand]
         named = [row for row in filled.index[filled.le(usual / 2)] if doubts.is_summary(self._words_of(row))]
+        if usual < 2:  # a list of names and amounts: only words and place tell
+            named = [row for row in filled.index if doubts.begins_summary(self._words_of(row))]
+            after = [row for row in filled.index if last is not None and row > last]
+            after = after if len(after) < max(4, len(filled) / 10) else []
         for row in list(dict.fromkeys([*after, *named, *doubts.thin_tail(filled)]))[:3]:
             self.missing.append(
                 f"la ligne {row + 1}, « {self._words_of(row)[:60]} » : bien moins remplie que les autres, est-ce une donnée ?"
@@ -652,12 +805,13 @@ class _Reading:
         rounding = min(abs(value - everything), abs(value - since)) <= 100
         self.notes.append(Note("READ-TOTAL-GAP", "alert" if rounding else "blocking", message, cell))
 
-    def _without_sums(self, read: list[str]) -> list[str]:
+    def _without_sums(self, read: list[str], ask: bool = True) -> list[str]:
         """The amount columns, those that only add up the others left out."""
         frames = pd.DataFrame({header: self._euros(header)[0] for header in read})
         if len(read) < 2:
             return read
         money = [header for header in read if not self.table.meanings[header].kind]
+        partial: list[tuple[str, int]] = []
         for header in money:
             others = [other for other in money if other != header]
             if not others:
@@ -666,15 +820,11 @@ class _Reading:
             both = total.notna() & parts.notna()
             equal = (total - parts).abs()[both] < 0.005
             summing = len(others) > 1 or "total" in words(header)
-            if summing and 0.5 < equal.mean() < 1 and both.mean() > 0.5:
-                row = equal.index[~equal][0]
-                self.missing.append(
-                    f"la ligne {row + 1} : « {header} » n'y est pas la somme des autres colonnes, comme ailleurs"
-                )
-                return read
             if summing and both.mean() > 0.9 and equal.all():
                 self.ignored[header] = "somme des autres colonnes"
                 return [one for one in read if one != header]
+            if "total" in words(header) and 0.5 < equal.mean() < 1 and both.mean() > 0.5:
+                partial.append((header, equal.index[~equal][0]))
             if len(others) == 1 and not both.any() and self._is_parent(total, parts):
                 self.ignored[header] = "montant des lignes mères, détaillé par les lignes filles"
                 self.skipped |= set(total.dropna().index)
@@ -688,6 +838,11 @@ class _Reading:
                     )
                 )
                 return [one for one in read if one != header]
+        if ask and partial:
+            header, row = partial[0]
+            self.missing.append(
+                f"la ligne {row + 1} : « {header} » n'y est pas la somme des autres colonnes, comme ailleurs"
+            )
         return read
 
     def _is_parent(self, total: pd.Series, parts: pd.Series) -> bool:
@@ -820,12 +975,46 @@ class _Reading:
             }:
                 continue
             values = self._values(header)
-            refused = doubts.not_granted(values)
+            refused = doubts.not_granted(words(header), values)
             other = doubts.other_kind(values) if role != "kind" else None
             if refused and role != "title":
                 self.missing.append(f"« {header} » dit « {refused} » : faut-il compter ces lignes ?")
             elif other and role not in {"title", "axis", "programme"}:
                 self.missing.append(f"« {header} » dit « {other} » : est-ce la forme de l'aide ?")
+            elif role != "kind":
+                self._tell_other_lines(header, values)
+
+    def _tell_other_lines(self, header: str, values: pd.Series) -> None:
+        """Told of the lines whose free words speak of a refusal, a loan, a guarantee: a person looks at them."""
+        rows = values.index[[doubts.speaks_of_other(str(value)) for value in values]]
+        if len(rows):
+            said = str(values[rows[0]])[:60]
+            self.notes.append(
+                _about_rows(
+                    "READ-OTHER-LINE",
+                    "alert",
+                    rows,
+                    f"dit « {said} » (« {header} ») : comptée comme les autres, à vérifier",
+                    f"parlent d'un refus, d'un prêt ou d'une garantie (« {header} » : « {said} »…) : comptées, à vérifier",
+                )
+            )
+
+    def _refuse_named_otherwise(self, amounts: list[ColumnRead]) -> None:
+        """A title, a sheet's name or the row over a section that speaks of loans, guarantees, refusals, receipts."""
+        if any(column.kind for column in amounts) or "kind" in {
+            one.role for one in self.table.meanings.values()
+        }:
+            return
+        data = self.filled.index[~self.filled.index.isin(self.skipped)]
+        over = [row for row in sorted(self.skipped) if row + 1 in data]
+        sections = [self._words_of(row) for row in over if self.filled.loc[row].sum() == 1]
+        decided = all(column.stage for column in amounts)
+        for text in [*self._titles(), *sections, self.table.grid.sheet, self.path.stem]:
+            if len(text) < 100 and doubts.named_otherwise(text, decided):
+                self.missing.append(
+                    f"« {text.strip()[:60]} » : ces montants sont-ils des subventions accordées ?"
+                )
+                return
 
     def _skip_numbered(self) -> None:
         """The rows of column numbers under the header."""
@@ -857,6 +1046,10 @@ class _Reading:
                     columns.append(ColumnRead(header, role))
                 elif number and any(column.role == role for column in columns):
                     self.ignored[header] = "une autre colonne le dit déjà"
+                    if role == "recipient":
+                        self._refuse_second_list(
+                            header, next(one.header for one in columns if one.role == role)
+                        )
                 elif role == "kind" and not _kinds(values):
                     self.ignored[header] = "ne dit pas la forme de l'aide (numéraire, nature, prêt)"
                 elif role == "stage" and not _stages(values):
@@ -880,6 +1073,14 @@ class _Reading:
             self.ignored |= dict.fromkeys(late, "l'année a sa colonne")
         return columns
 
+    def _refuse_second_list(self, header: str, read: str) -> None:
+        """The same header over other recipients, with amounts between: two lists side by side."""
+        at, first = self.table.columns[header], self.table.columns[read]
+        between = [one for one in self.table.role("amount") if first < self.table.columns[one] < at]
+        alike = words(self._header_text(at)) == words(self._header_text(first))
+        if alike and between and set(self._values(header)) != set(self._values(read)):
+            self.missing.append(f"« {header} » : une seconde liste à côté de la première ?")
+
     def _stage(self, amounts: list[ColumnRead]) -> str:
         """The stage that the standard, a title or the file name says; empty, and told, when nothing does."""
         if self.standard:
@@ -892,7 +1093,7 @@ class _Reading:
         found = [
             stage
             for stage, pattern in (
-                ("paid", r"\b(vers\w+|mandat\w+|paye\w*)\b"),
+                ("paid", rf"\b({PAID_WORDS})\b"),
                 ("awarded", r"\b(attrib\w+|accord\w+|vot\w+|octroy\w+|conventions?)\b"),
             )
             if re.search(pattern, said)
@@ -919,17 +1120,26 @@ class _Reading:
     def _year(self, columns: list[ColumnRead]) -> int | None:
         if any(column.role in {"year", "date"} or column.year for column in columns):
             return None
-        for where, text in (
-            ("le titre", " ".join(self._titles())),
-            ("le nom de la feuille", self.table.grid.sheet),
-            ("le nom du fichier", self.table.grid.member or self.path.stem),
+        found: dict[int, str] = {}
+        for where, texts in (
+            (
+                "le titre",
+                [text for text in self._titles() if re.search(r"[^\W\d_]{3}|^\s*\d{4}(?:\.0)?\s*$", text)],
+            ),
+            ("le nom de la feuille", [self.table.grid.sheet]),
+            ("le nom du fichier", [self.table.grid.member or self.path.stem]),
         ):
-            years = set(re.findall(r"(?<!\d)(?:19[89]\d|20[0-4]\d)(?!\d)", text))
+            years = {year for text in texts for year in doubts.years_of(text)}
             if len(years) == 1:
-                year = int(years.pop())
-                self.notes.append(Note("READ-YEAR", "info", f"Année lue dans {where} : {year}."))
-                return year
-        return None
+                found.setdefault(years.pop(), where)
+        if len(found) > 1:
+            told = french.listing(f"{year} selon {where}" for year, where in found.items())
+            self.notes.append(Note("READ-YEAR", "alert", f"Année laissée vide : {told}."))
+        if len(found) != 1:
+            return None
+        year, where = next(iter(found.items()))
+        self.notes.append(Note("READ-YEAR", "info", f"Année lue dans {where} : {year}."))
+        return year
 
 
 _NUMERIC = (  # headers under which whole numbers of one to three digits are at home
@@ -938,10 +1148,10 @@ _NUMERIC = (  # headers under which whole numbers of one to three digits are at 
     r"version|lot|tranche|note|effectif|adherents|quantite|number|count)\b|%"
 )
 _TOTAL = re.compile(
-    r"\s*(?:(?:sous|s)?[-/ ]*t ?o ?t ?a ?(?:l|ux)\b|montant total\b|(?:ensemble|cumul|somme)\s*:?\s*$)|.*\btotal\s*:?\s*$",
+    r"\s*(?:s ?/ ?t\b|(?:sous|s)?[-/ ]*t ?o ?t ?a ?(?:l|ux)\b|montant total\b|(?:ensemble|cumul|somme)\s*:?\s*$)|.*\btotal\s*:?\s*$",
     re.IGNORECASE | re.DOTALL,
 )
-_PART = re.compile(r"\s*dont\s", re.IGNORECASE)
+_PART = re.compile(r"[\W_]*(?:dont|y compris|soit|incl|inclus|including|of which)\b", re.IGNORECASE)
 _PLAIN_TOTAL = re.compile(
     r"\s*(?:sous)?[-/ ]*t ?o ?t ?a ?(?:l|ux)(?: g[ée]n[ée]ra(?:l|ux)| partiel| global| des (?:subventions|montants|aides)"
     r"(?: (?:vers|attribu|accord|vot)[ée]e?s)?)?(?: en| pour)?\s*(?:\d{4})?\s*:?\s*(?:€|en euros)?\s*",
