@@ -23,7 +23,7 @@ from clevercsv.detect import Detector
 from ess_analysis.errors import DataError
 
 DELIMITERS = ";,\t|"
-LEGACY = ("cp1252", "mac_roman", "cp850")  # one byte a character, as French offices wrote them
+LEGACY = ("cp1252", "mac_roman", "cp850", "iso8859_15")  # one byte a character, as French offices wrote them
 LONGEST_FIELD = 1_000_000  # characters; a longer field is a quote never closed
 MOST_COLUMNS = 16_384  # as many as a spreadsheet
 SAMPLE = 1 << 18  # bytes or characters from which the libraries guess
@@ -150,7 +150,7 @@ def _legacy(body: bytes) -> str:
     """The one-byte encoding in which the accented lines read best as words."""
     lines = [line for line in body.split(b"\n") if not line.isascii()]
     sample = b"\n".join(lines)[:SAMPLE]
-    best = from_bytes(sample, cp_isolation=list(LEGACY), threshold=1.0).best()
+    best = from_bytes(sample, cp_isolation=list(LEGACY[:3]), threshold=1.0).best()
     french = {encoding: _french(sample, encoding) for encoding in LEGACY}
     most = max(french.values())
     agreed = [encoding for encoding in LEGACY if french[encoding] == most]
@@ -317,6 +317,10 @@ def _cut(text: str, name: str, delimiter: str, quoting: int) -> Iterator[list[st
 def swallows(field: str, delimiter: str, width: int) -> bool:
     """Whether a field over several lines holds a whole line of the table: a quote was left open."""
     inside = field.split("\n")
+    if width == 2 and any(
+        re.fullmatch(rf'.*{re.escape(delimiter)}[ \d.,€"]*\d[ \d.,€"]*', line.strip()) for line in inside
+    ):
+        return True  # « Les Amis du livre;1500 » inside one text
     return any(line.count(delimiter) >= width - 1 for line in inside[1:-1]) or (
         width > 2 and (inside[0].count(delimiter) + inside[-1].count(delimiter)) >= width - 1
     )

@@ -102,7 +102,9 @@ def _grids(path: Path, name: str, content: bytes, encoding: str, delimiter: str)
     if suffix in TEXTS:
         if content.startswith((b"PK\3\4", b"\xd0\xcf\x11\xe0", b"%PDF")):
             raise _not_what_it_says(name, content)
-        read = read_delimited(content, name, encoding, delimiter or ("\t" if suffix == ".tsv" else ""))
+        read = read_delimited(
+            content, name, encoding, delimiter or ("\t" if suffix == ".tsv" and b"\t" in content else "")
+        )
         return (
             Grid(path, "", read.rows, encoding=read.encoding, delimiter=read.delimiter, notes=read.notes),
         )

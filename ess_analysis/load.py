@@ -376,7 +376,8 @@ def read_file(sheet: SourceSheet, folder: Path, corrections: list[Correction]) -
     if not sheet.tables:
         return _joined([])
     source = sheet.path.relative_to(folder).as_posix()
-    grids = {grid.sheet: grid for grid in read_grids(sheet.path, sheet.encoding, sheet.delimiter)}
+    read = read_grids(sheet.path, sheet.encoding, sheet.delimiter)
+    grids = {grid.sheet or grid.member: grid for grid in read}  # the files of an archive are its sheets
     for one in corrections:
         if one.file == source and one.sheet not in grids:
             raise DataError(
@@ -833,7 +834,7 @@ SIGNS = {"GBP": r"£|\bGBP\b", "USD": r"\$|\bUSD\b", "CHF": r"\bCHF\b"}
 def _in_euros(text: str, currency: str) -> str:
     """The text with the sign of its currency gone; that of another currency leaves nothing to read."""
     if currency == "EUR":
-        return text
+        return re.sub(r"^(?:€|EUR)\s*(?=\d)(.*)$", r"\1 €", text)
     return (
         ""
         if re.search(r"€|euros?\b|\bEUR\b", text)

@@ -20,11 +20,12 @@ from ess_analysis.load import KIND_WORDS, closed_word, distinct_amounts
 _UNIT = re.compile(
     r"\bk ?€|\bm ?€|\bk(?:ilo)?-?euros?\b|\bm(?:é|e)ga-?euros?\b|\bkf\b|\b(?:en|in) (?:milliers|millions|thousands)\b|"
     r"\bmilliers? (?:d['’ ]?\s*)?(?:€|euros?)|\bmillions? (?:d['’ ]?\s*)?(?:€|euros?)|[x×*] ?1[ .]?000\b|"
-    r"\bcentimes?\b|£ ?k\b|\bk ?£|€ ?k\b",
+    r"\bcentimes?\b|£ ?k\b|\bk ?£|€ ?k\b|\bk ?eur(?:os?)?\b|\bk[eE]\b|\bunit[ée]s? ?:? ?1[ .]?000\b|\(0{3} ?€\)|^0{3} ?€",
     re.IGNORECASE,
 )
 CURRENCIES = {
     "XPF": r"\b(?:xpf|cfp|francs? pacifiques?|f\.? ?cfp)\b",
+    "XOF": r"\b(?:f\.? ?cfa|fcfa|xof)\b",
     "CHF": r"\b(?:chf|francs? suisses?|sfr)\b",
     "FRF": r"\bfrancs?\b(?! (?:pacifique|suisse|cfp))",
     "GBP": r"£|\bgbp\b|\bpounds?\b|\bsterling\b",
@@ -60,7 +61,8 @@ def currencies(texts: Iterable[str]) -> set[str]:
 # --- Lines that are not grants ---------------------------------------------------------------------
 
 _NOT_GRANTED = re.compile(
-    r"(?:avis )?(?:refus|rejet|defavorable|ajourn|annul|irrecevable|sans suite|retire|abandonn|inelig|non (?:retenu|attribu|"
+    r"(?:avis )?(?:refus|rejet|defavorable|ajourn|annul|"
+    r"irrecevable|desist|caduc|sans suite|retire|abandonn|inelig|non (?:retenu|laureat|selectionn|attribu|"
     r"accord|elig|favorable|verse)|en attente|en cours d instruction|recettes?\b|a l etude|declined|rejected|withdrawn|refused|"
     r"cancelled)"
 )
@@ -80,8 +82,9 @@ def not_granted(header: str, values: pd.Series) -> str | None:
         if _NOT_GRANTED.match(bare(value)) or (decides and _NOT_GRANTED.search(bare(value))):
             return value
     said = {bare(value): value for value in categories}
-    if said and said.keys() <= {"d", "r"} and "r" in said:
-        return said["r"]
+    for receipt, paid in (("r", "d"), ("titre", "mandat"), ("titres", "mandats"), ("recette", "depense")):
+        if said and said.keys() <= {receipt, paid} and receipt in said:
+            return said[receipt]
     denied = [text for text in said if text in _NO]
     return said[denied[0]] if decides and denied and said.keys() <= _NO | _YES else None
 
@@ -107,13 +110,44 @@ def named_otherwise(text: str, decided: bool) -> bool:
     said = re.sub(_EXCEPT, "", bare(text))
     return bool(
         _OTHERWISE.search(said)
-        or (not decided and re.search(r"\bdemandes? de subventions?(?: \d{4})?$", said))
+        or (not decided and re.search(r"\bdemandes? de subventions?(?: \d{4})?$|\bpropositions?\b", said))
     )
 
 
 def speaks_of_other(text: str) -> bool:
     """Whether the words of a line speak of a loan, a guarantee, a refusal."""
     return bool(_OTHER_LINE.search(re.sub(_EXCEPT, "", bare(text))))
+
+
+def stages_told(values: pd.Series) -> str | None:
+    """The words of a column that tells lines by their stage, budget or account: « BP », « CA 2013 », « payé »."""
+    said = _categories(values)
+    stage = (
+        r"(?:bp|bs|ca|dm ?\d?|budget primitif|compte administratif|voter?|votee?s?|payee?s?|versee?s?|realisee?s?|prevue?s?|"
+        r"proposee?s?|mandatee?s?|liquidee?s?)(?: (?:19|20)\d\d)?"
+    )
+    return (
+        " », « ".join(said)
+        if len(said) > 1 and all(re.fullmatch(stage, bare(text)) for text in said)
+        else None
+    )
+
+
+_ITEM = re.compile(r"\s*(?:[-–—•·*→>]+\s*\w|[a-zA-Z]\s?[.)]\s|\d+(?:\.\d+)+\b)")
+
+
+def detailed(labels: pd.Series, cents: pd.Series) -> int | None:
+    """The first row whose amount is that of the items listed under it: dashes, bullets, « 1.1 »."""
+    items = labels.map(lambda text: bool(_ITEM.match(text))).to_numpy(dtype=bool)
+    values, at = cents.to_numpy(), 0
+    while at < len(items):
+        end = at + 1
+        while end < len(items) and items[end]:
+            end += 1
+        if not items[at] and end > at + 1 and values[at] == values[at + 1 : end].sum():
+            return int(cents.index[at])
+        at = end
+    return None
 
 
 def other_kind(values: pd.Series) -> str | None:
@@ -174,13 +208,13 @@ def numbers_in(row: Iterable[object]) -> bool:
 def are_numbers(values: pd.Series) -> bool:
     """Whether a column holds numbers of money's size, and not a count of lines."""
     euros = distinct_amounts(values.tolist(), ".").euros[:-1]
-    known = euros[np.isfinite(euros)]
+    known = euros[np.isfinite(euros) & (euros != 0)]
     steps = set(np.diff(known).tolist())
     return (
         len(known) > 0
-        and len(known) >= 0.8 * len(values)
+        and np.isfinite(euros).sum() >= 0.8 * len(values)
         and bool(np.median(known) >= 20)
-        and len(steps) != 1
+        and steps != {1.0}
     )
 
 
@@ -196,8 +230,8 @@ def look_like_amounts(header: str, values: pd.Series) -> bool:
     euros = distinct_amounts(values.tolist(), ".").euros[:-1]
     known = euros[np.isfinite(euros)]
     if (
-        len(known) < 3
-        or len(set(known.tolist())) < 3
+        len(known) < 2
+        or len(set(known.tolist())) < 2
         or np.median(known) < 100
         or ((known > 1900) & (known < 2100)).all()
     ):
@@ -226,6 +260,31 @@ def years_of(text: str) -> set[int]:
     """The years that a title or a name bears, those of dates, laws and counts apart."""
     rest = re.sub(_DAYS, " ", text, flags=re.IGNORECASE)
     return {int(year) for year in re.findall(r"(?<!\d)(?:19[89]\d|20[0-4]\d)(?!\d)", rest)}
+
+
+NOT_AMOUNTS = {
+    "na",
+    "n a",
+    "nc",
+    "nd",
+    "nan",
+    "null",
+    "none",
+    "neant",
+    "non",
+    "so",
+    "sans objet",
+    "refus",
+    "refuse",
+    "ajourne",
+    "rien",
+    "aucun",
+}
+
+
+def says_no_amount(value: object) -> bool:
+    """Whether a cell of an amount column says in words that there is none: « néant », « NA », « ajourné »."""
+    return isinstance(value, str) and bare(value) in NOT_AMOUNTS
 
 
 # --- Lines that add up others ----------------------------------------------------------------------

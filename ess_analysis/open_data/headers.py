@@ -71,7 +71,7 @@ _MONEY = {"montant", "montants", "subvention", "subventions", "aide", "aides", "
 _FILLER = {"de", "du", "des", "la", "le", "les", "l", "d", "a", "au", "aux", "en", "et", "eur", "euro", "euros", "total",
            "totale", "totaux", "global", "globale", "annuel", "annuelle", "ttc", "association", "associations", "beneficiaire",
            "beneficiaires", "pour", "par", "exercice", "annee", "an", "n", "gbp", "usd", "chf", "keur", "meur", "organisme",
-           "ville", "commune", "departement", "region", "metropole", "conseil", "municipal", "cm", "cp", "tiers", "sur",
+           "ville", "titre", "commune", "departement", "region", "metropole", "conseil", "municipal", "cm", "cp", "tiers", "sur",
            "numeraire", "publique", "public", "publiques", "publics", "detail", "of", "the", "grant", "grants", "award", "in",
 
            "funding", "funds", "value", "1", "2", "3", "4", "5", "subvention", "subventions", "direct",
@@ -94,10 +94,10 @@ _NOT_FUNDING = (
     (r"\b(demand\w*|sollicit\w*|request\w*|applied)\b", "montant demandé, ce n'est pas un financement"),
     (r"\b(cout|couts|cost|budget\w*|depense\w*|assiette|eligible\w*|subventionnable\w*|travaux|operation)\b",
      "coût ou budget du projet, ce n'est pas un financement"),
-    (r"\b(taux|pourcentage|pct|rate|ratio|levier|part)\b|%|"
+    (r"\b(taux|po\w*tage|pct|rate|ratio|levier|part)\b|%|"
      r"\b(par|per) (adherent|habitant|hab|eleve|licencie|membre|enfant|head|capita)\w*\b|\b(adherent|habitant|licencie|eleve)$",
      "proportion"),
-    (r"\b(reste|solde|ecart|difference|cumul|moyenne|plafond|minimum|maximum|evolution|rappel|precedent\w*)\b",
+    (r"\b(reste|solde|ecart|difference|cumul\w*|n 1|moyenne|plafond|minimum|maximum|evolution|rappel|precedent\w*)\b",
      "montant dérivé d'un autre"),
     (r"\b(nombre|nb|number|effectif\w*|population|pop\d*|lat\w*|long\w*|surface)\b", "dénombrement ou mesure"),
 )  # fmt: skip
@@ -149,8 +149,8 @@ def _amount(said: str) -> Meaning | None:
     said = re.sub(_APART, " ", said).strip()
     tokens = set(said.split())
     if not tokens & _MONEY and not re.search(_IN_KIND, said) and not re.fullmatch(_GRANTED, said):
-        return None
-    if re.match(r"(numero|n|no|id|identifiant|code|type|nature|objet|date|dates|annee|libelle|nom|name|reference|conditions?|"
+        return _staged(said)
+    if re.match(r"(numero|n|no|ndeg|duree|id|identifiant|code|type|nature|objet|date|dates|annee|libelle|nom|name|reference|conditions?|"
                 r"section|chapitre|article|titre|title|intitule|detail des avantages|programme|dispositif|categorie|domaine|"
                 r"statut|etat|description|url|motif|beneficiaires?|lien|observations?|commentaires?|thematique)\b", said):  # fmt: skip
         return None
@@ -162,9 +162,9 @@ def _amount(said: str) -> Meaning | None:
         return None
     for pattern, why in _NOT_FUNDING:
         if re.search(pattern, said):
-            granted = re.match(
-                r"(subventions?|aides?|dotations?|participations?)\b", said
-            ) and why.startswith("coût")
+            granted = re.match(r"(subventions?|aides?|dotations?|participations?)\b", said) and (
+                why.startswith("coût") or re.search(r"\bpart\b", said)
+            )
             return Meaning("amount", sure=False, section=said) if granted else Meaning(why=why)
     if re.search(_IN_KIND, said):
         words_only = not re.search(r"\b(montant|estimation|valorisation|valeur|amount)\b", said)
@@ -202,11 +202,32 @@ def _amount(said: str) -> Meaning | None:
     )
 
 
+def _staged(said: str) -> Meaning | None:
+    """An amount that may be, where a header is nothing but a stage: « Mandaté », « CA 2011 », « total des mandats émis »."""
+    years = set(re.findall(r"\b(?:19|20)\d\d\b", said))
+    rest = re.sub(r"\b(?:19|20)\d\d\b|\bmandats emis\b|\bca\b", " ", said)
+    for pattern in _STAGES.values():
+        rest = re.sub(pattern, " ", rest)
+    if (
+        rest == said
+        or set(rest.split()) - _FILLER
+        or said in {"date", "total"}
+        or (years and rest.split() == said.split())
+    ):
+        return None
+    stages = [stage for stage, pattern in _STAGES.items() if re.search(pattern, said)]
+    paid = re.search(r"\bmandats emis\b|\bca\b", said)
+    if not stages and not paid:
+        return None
+    stage = "paid" if paid else stages[0]
+    return Meaning("amount", stage=stage, year=int(years.pop()) if len(years) == 1 else None, sure=False)
+
+
 _OTHERS = (
     ("funder_id", r"^funding org\w*( \d+)? (identifier|id)$"),
     ("funder", r"^funding org\w* name$|^(financeur|collectivite|nom collectivite|administration|service attribuant)$"),
     ("recipient_id", r"^recipient org\w* (identifier|id)$|\b(siret|siren)\b"),
-    ("recipient", r"^(maitre d ouvrage|destinataire|attributaire|laureat|demandeur|porteur( de projet)?|beneficiary|applicant)s?( name)?$|^recipient (org\w*|ind) name$|^(nom )?(de )?(l )?(association|organisme|organi[sz]ation|structure|tiers|recipient|supplier)s?( nom| name)?$|"  # noqa: E501
+    ("recipient", r"^(maitre d ouvrage|destinataire|attributaire|laureat|demandeur|porteur( de projet)?|beneficiary|applicant|club|name of organi[sz]ation)s?( name)?$|^recipient (org\w*|ind) name$|^(nom )?(de )?(l )?(association|organisme|organi[sz]ation|structure|tiers|recipient|supplier)s?( nom| name)?$|"  # noqa: E501
                   r"^(nom|denomination)( de| du| des)?( l| la)? ?(association|organisme|structure|tiers)\b|^raison sociale\b|"
                   r"^nom beneficiaire principal$|\bbeneficiaires?\b(?!.*\b(adresse|code|commune|ville|type|statut|categorie|departement|forme)\b)"),  # noqa: E501
     ("title", r"^(objets?|intitule\w*|libelle|title|titre|description|descriptif|nom du projet|projet|action)\b"),

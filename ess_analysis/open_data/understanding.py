@@ -206,7 +206,8 @@ def _table_of(grid: Grid) -> _Table | None:
             if not table.role("amount") or known < 2:
                 continue
             first = first or table
-            upper = best is not None and top < row and best[1].header == (top + 1, top + 1)
+            over = best[1].header if best else (0, 0)  # the levels above this row, taken for a whole header
+            upper = top + 1 <= over[0] and over[1] == row
             if best is None or score > best[0] or (upper and score[1] and not best[0][1]):
                 best = (score, table)
     if (
@@ -284,6 +285,8 @@ def _headed(grid: Grid, header: tuple[int, int]) -> _Table:
 
 def _is_pivot(table: _Table) -> bool:
     """Whether the table is a spreadsheet's summary of another."""
+    if table.role("recipient"):
+        return False
     said = " ".join(words(header) for header in table.columns)
     return bool(
         re.search(
@@ -333,6 +336,10 @@ class _Reading:
         self.filled = pd.DataFrame({at: _filled(self.body[at]) for at in self.body})
         self.standard = _standard(table)
         self.decimal, self.currency = "", "EUR"
+        said = (value for header in table.role("amount") for value in pd.unique(self._values(header)))
+        self.no_amount = tuple(
+            dict.fromkeys(str(value).strip() for value in said if doubts.says_no_amount(value))
+        )
 
     def understood(self) -> Understood:
         self._skip_numbered()
@@ -358,6 +365,8 @@ class _Reading:
         main = [column.header for column in amounts if not column.kind]
         if self.standard == SCDL and "montant" not in fields.values() and len(main) == 1:
             fields[main[0]] = "montant"
+        year = self._year(columns)
+        self._tell_undated(columns, year)
         read = TableRead(
             id="T",
             title=self.path.stem,
@@ -365,11 +374,12 @@ class _Reading:
             header=table.header,
             record_kind="project",
             stage=stage,
-            year=self._year(columns),
+            year=year,
             columns=tuple(columns),
             ignored=self.ignored,
             skip_lines=tuple(row + 1 for row in sorted(self.skipped)),
             doubts="report",
+            no_amount=self.no_amount,
             section_rows=self.section_rows,
         )
         sheet = SourceSheet(
@@ -425,7 +435,11 @@ class _Reading:
             header: self._euros(header)[0]
             for header, said in meanings.items()
             if (said.role == "amount" and not said.kind)
-            or (not said.role and said.why == Meaning().why and not doubts.other_numbers(words(header)))
+            or (
+                said.role in ("", "title")
+                and said.why == Meaning().why
+                and not doubts.other_numbers(words(header))
+            )
             if doubts.are_numbers(self._values(header))
         }
         frames = pd.DataFrame(numbers)
@@ -448,15 +462,15 @@ class _Reading:
             self.missing.append(
                 f"la ligne {self.table.above} : l'en-tête d'une autre table, au-dessus de celle-ci"
             )
-        first = self.body.iloc[0] if len(self.body) else pd.Series(dtype="object")
-        texts = [str(value).removesuffix(".0") for value in first if not _blank(value)]
-        if len(set(texts)) > 1 and all(re.fullmatch(r"(?:19|20)\d\d", text) for text in texts):
-            self._ask_level(texts)
-        over = (
-            [first[self.table.columns[header]] for header in self.table.role("amount")] if len(first) else []
-        )
-        if any(not _blank(value) and not re.search(r"\d|^\W+$", str(value)) for value in over):
-            if not any(re.search(r"\d", text) for text in texts):
+        for first in self.body.iloc[:1].to_dict(orient="records"):
+            texts = [str(value).removesuffix(".0") for value in first.values() if not _blank(value)]
+            texts = [text for text in texts if not re.fullmatch(r"\(.*\)|en (?:€|euros?)", text.strip())]
+            years = len(set(texts)) > 1 and all(re.fullmatch(r"(?:19|20)\d\d", text) for text in texts)
+            over = [first[self.table.columns[header]] for header in self.table.role("amount")]
+            words_over = any(
+                not _blank(value) and re.fullmatch(r"\D*[^\W\d_]\D*", str(value)) for value in over
+            )
+            if years or (texts and words_over and not any(re.search(r"\d", text) for text in texts)):
                 self._ask_level(texts)
 
     def _ask_level(self, texts: list[str]) -> None:
@@ -485,7 +499,11 @@ class _Reading:
         values = self._values(header)
         codes, distinct = pd.factorize(values)
         read = distinct_amounts(
-            distinct, self.decimal, unit=self.table.meanings[header].unit, currency=self.currency
+            distinct,
+            self.decimal,
+            self.no_amount,
+            unit=self.table.meanings[header].unit,
+            currency=self.currency,
         )
         several = np.isin(codes, list(read.several))
         return pd.Series(read.euros[codes], index=values.index), pd.Series(
@@ -494,7 +512,11 @@ class _Reading:
 
     def _amount_columns(self) -> list[ColumnRead]:
         table = self.table
-        named = [header for header in table.role("amount") if len(self._values(header))]
+        named = [
+            header
+            for header in table.role("amount")
+            if not self._values(header).map(doubts.says_no_amount).all()
+        ]
         for header in table.role("amount"):
             if header not in named:
                 self.ignored[header] = "colonne vide"
@@ -513,7 +535,7 @@ class _Reading:
                 read.append(header)
             elif unread <= 0.2:
                 unsure.append(header)
-            elif not table.meanings[header].kind and table.meanings[header].sure:
+            elif table.meanings[header].sure:
                 wordy.append((header, unread))
             if unread > 0.2:
                 self.ignored[header] = "texte, sans montant"
@@ -526,6 +548,10 @@ class _Reading:
         if read and unsure:
             kept = self._without_sums([*read, *unsure], ask=False)
             read, unsure = [one for one in read if one in kept], [one for one in unsure if one in kept]
+        if len(unsure) == 1 and not read and not wordy and self._alone(unsure[0]):
+            text = f"« {unsure[0]} » est lu comme le montant : c'est la seule colonne de sommes."
+            self.notes.append(Note("READ-AMOUNT-COLUMN", "alert", text))
+            read, unsure = unsure, []
         asked = f" (« {' », « '.join(unsure)} » ?)" if unsure else ""
         if not read:
             self.missing.append(f"la colonne des montants{asked}")
@@ -537,6 +563,17 @@ class _Reading:
         self._refuse_rivals(read)
         self._refuse_shift(read)
         return [self._column(header) for header in read]
+
+    def _alone(self, header: str) -> bool:
+        """Whether no other column of the table holds sums, read or not."""
+        if doubts.unit([words(header)]):
+            return False
+        others = [
+            one for one, said in self.table.meanings.items() if one != header and said.role in ("", "amount")
+        ]
+        return not any(
+            doubts.are_numbers(self._values(one)) and not doubts.other_numbers(words(one)) for one in others
+        )
 
     def _column(self, header: str) -> ColumnRead:
         said = self.table.meanings[header]
@@ -669,7 +706,11 @@ class _Reading:
             labels = pd.Series(None, index=euros.index, dtype="str")
             for one in at:  # the first that says « total »; a fill along rows would go row by row
                 labels = labels.where(labels.notna(), texts[one].where(totals[one]))
-            self._judge_totals(header, euros, alone | filled.eq(0), labels.reindex(euros.index), filled)
+            exact = sum((_matching(texts[one], _EXACT_TOTAL).astype("int64") for one in at), nothing).gt(0)
+            labels = labels.where(labels.notna() | ~exact, "Total")
+            self._judge_totals(
+                header, euros, alone | filled.eq(0) | exact, labels.reindex(euros.index), filled
+            )
             parts = sum((_matching(texts[one], _PART).astype("int64") for one in at), nothing).gt(0)
             if parts.any():
                 row = parts.index[parts][0]
@@ -728,6 +769,15 @@ class _Reading:
         self.missing += asked.values()
         left = cents[~cents.index.isin([*found, *asked])]
         self._skip_families(left, filled)
+        listed = left[~left.index.isin(self.skipped)]
+        row = doubts.detailed(
+            pd.Series([self._words_of(one) for one in listed.index], index=listed.index, dtype="object"),
+            listed,
+        )
+        if row is not None:
+            self.missing.append(
+                f"la ligne {row + 1}, « {self._words_of(row)[:60]} » : le total des lignes qui la suivent ?"
+            )
         self._refuse_thin(filled[filled.index.isin(left.index)], grand, found[-1] if found else None)
         half = left[(left * 2 == left.sum()) & left.ne(0) & ~left.index.isin(self.skipped)]
         if left.gt(0).sum() > 3 and len(half):
@@ -813,7 +863,10 @@ class _Reading:
         money = [header for header in read if not self.table.meanings[header].kind]
         partial: list[tuple[str, int]] = []
         for header in money:
+            own = self.table.meanings[header].stage
             others = [other for other in money if other != header]
+            if own and {self.table.meanings[other].stage for other in others} - {own, ""}:
+                continue  # what was voted is not the sum of what was paid, though it is as much
             if not others:
                 continue
             total, parts = frames[header], frames[others].sum(axis="columns", min_count=1)
@@ -873,14 +926,33 @@ class _Reading:
                 if not apart:
                     self.missing.append(f"lequel est le montant : « {other} » ou « {header} » ?")
 
+    def _refuse_pushed(self) -> None:
+        """A delimiter inside a text pushes the line by one column: the last one, blank elsewhere, is filled."""
+        if not self.table.grid.delimiter or len(self.body) < 2:
+            return
+        columns = [int(str(at)) for at in self.body]
+        count = {at: int(self.filled[at].sum()) for at in columns}
+        rare = [at for at in columns if 0 < count[at] <= max(1, len(self.body) // 50)]
+        full = [at for at in columns if count[at] >= 0.9 * len(self.body)]
+        pushed = self.filled[rare].any(axis="columns") & ~self.filled.index.isin(self.skipped)
+        for at in full if rare else []:
+            if not _digits(self.body[at][~pushed]).mean() > 0.9:
+                continue
+            texts = _lettered(self.body[at][pushed]).dropna()
+            for row, text in texts[~texts.str.contains("[0-9]", regex=True)].head(1).items():
+                said = f"« {str(text).strip()} » dans une colonne de nombres, une ligne décalée ?"
+                self.missing.append(f"la ligne {int(str(row)) + 1} : {said}")
+                return
+
     def _refuse_shift(self, read: list[str]) -> None:
         """A decimal comma without quotes, in a file cut at commas, pushes its cents into the next column."""
+        self._refuse_pushed()
         if self.table.grid.delimiter != ",":
             return
         named = {at: header for header, at in self.table.columns.items()}
         for header in read:
             beside = named.get(self.table.columns[header] + 1)
-            if beside is None:
+            if beside is None or self.table.meanings[beside].role == "amount":
                 continue
             texts = self._values(beside).astype("str").str.strip()
             cents = texts.str.fullmatch(r"\d{1,3}(?:\.\d+)?\s*(?:€|euros?|EUR)?").fillna(False).astype("bool")
@@ -981,6 +1053,8 @@ class _Reading:
                 self.missing.append(f"« {header} » dit « {refused} » : faut-il compter ces lignes ?")
             elif other and role not in {"title", "axis", "programme"}:
                 self.missing.append(f"« {header} » dit « {other} » : est-ce la forme de l'aide ?")
+            elif role not in {"kind", "stage"} and (stages := doubts.stages_told(values)):
+                self.missing.append(f"« {header} » distingue « {stages} » : quelles lignes compter ?")
             elif role != "kind":
                 self._tell_other_lines(header, values)
 
@@ -1081,6 +1155,26 @@ class _Reading:
         if alike and between and set(self._values(header)) != set(self._values(read)):
             self.missing.append(f"« {header} » : une seconde liste à côté de la première ?")
 
+    def _tell_undated(self, columns: list[ColumnRead], year: int | None) -> None:
+        """Told of amounts that no year bears: the breakdowns by year will not hold them."""
+        dated = [column for column in columns if column.role in {"year", "date"}]
+        if year or any(column.year for column in columns):
+            return
+        if not dated:
+            text = "Aucune année : ni colonne, ni titre, ni nom de fichier ne la dit ; les montants restent non datés."
+            self.notes.append(Note("READ-UNDATED", "alert", text))
+            return
+        money = [self.table.columns[column.header] for column in columns if column.role == "amount"]
+        at = [self.table.columns[column.header] for column in dated]
+        bare = self.filled[money].any(axis="columns") & ~self.filled[at].any(axis="columns")
+        rows = self.filled.index[bare & ~self.filled.index.isin(self.skipped)]
+        if len(rows):
+            self.notes.append(
+                _about_rows(
+                    "READ-UNDATED", "alert", rows, "a un montant sans année", "ont un montant sans année"
+                )
+            )
+
     def _stage(self, amounts: list[ColumnRead]) -> str:
         """The stage that the standard, a title or the file name says; empty, and told, when nothing does."""
         if self.standard:
@@ -1132,6 +1226,17 @@ class _Reading:
             years = {year for text in texts for year in doubts.years_of(text)}
             if len(years) == 1:
                 found.setdefault(years.pop(), where)
+        sections = {
+            year: row
+            for row in sorted(self.skipped)
+            if self.filled.loc[row].sum() == 1
+            for year in doubts.years_of(self._words_of(row))
+        }
+        if sections.keys() - found.keys():
+            year, row = next((year, row) for year, row in sections.items() if year not in found)
+            self.missing.append(
+                f"la ligne {row + 1}, « {self._words_of(row)[:60]} » : l'année des lignes qui suivent ?"
+            )
         if len(found) > 1:
             told = french.listing(f"{year} selon {where}" for year, where in found.items())
             self.notes.append(Note("READ-YEAR", "alert", f"Année laissée vide : {told}."))
@@ -1152,6 +1257,7 @@ _TOTAL = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _PART = re.compile(r"[\W_]*(?:dont|y compris|soit|incl|inclus|including|of which)\b", re.IGNORECASE)
+_EXACT_TOTAL = re.compile(r"\s*(?:sous[- ]?)?total(?: g[ée]n[ée]ral)?\s*:?\s*$", re.IGNORECASE)
 _PLAIN_TOTAL = re.compile(
     r"\s*(?:sous)?[-/ ]*t ?o ?t ?a ?(?:l|ux)(?: g[ée]n[ée]ra(?:l|ux)| partiel| global| des (?:subventions|montants|aides)"
     r"(?: (?:vers|attribu|accord|vot)[ée]e?s)?)?(?: en| pour)?\s*(?:\d{4})?\s*:?\s*(?:€|en euros)?\s*",
