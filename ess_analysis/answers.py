@@ -115,9 +115,7 @@ def how_much(asked: About) -> Group:
         added=False,
         title=sentences.headline(sums, asked.when),
         alt=alt("Barres : montants par étape et par financeur", asked),
-        reading=said("Les étapes ne s'additionnent pas : le même euro peut passer par chacune.")
-        if len(sums) > 1
-        else SILENCE,
+        reading=sentences.stages_not_added() if len(sums) > 1 else SILENCE,
         source=source(asked, frame),
     )
     return shown(figure, *told)
@@ -403,7 +401,7 @@ def which_projects(asked: About, most: int = 40) -> Group:
         said("Les actions et projets, du plus haut montant au plus bas"),
         note=source(asked, frame),
     )
-    stages = said("Les étapes ne s'additionnent pas : le même euro peut passer par chacune.")
+    stages = sentences.stages_not_added()
     told = [stages if frame["stage"].nunique() > 1 else None, shared_told(asked) if asked.funder else None]
     if rest.empty:
         return shown(table, *told)
@@ -514,7 +512,7 @@ def effort_told(asked: About) -> Sentence:
         return sentences.effort(frame, asked.when)
     whole = total_trace(frame["trace"])
     return said(
-        "{when}, {amount} de soutien, chaque euro compté une seule fois.",
+        "{when}, {amount} de soutien, " + sentences.counted_once() + ".",
         when=french.sentence_case(asked.when),
         amount=amount(whole["value"], whole),
     )
@@ -524,7 +522,7 @@ def once_read(asked: About) -> Sentence:
     """How the amounts of several stages are put together, as the reading line of a figure."""
     if asked.dated["stage"].nunique() < 2:
         return SILENCE
-    return said("Chaque euro est compté une seule fois, à son étape la plus avancée.")
+    return said(f"Chaque {french.currency_noun()} est compté une seule fois, à son étape la plus avancée.")
 
 
 def counted_at_a_later_stage(asked: About) -> set[str]:
@@ -580,7 +578,9 @@ def once_counted(asked: About) -> str:
     found = asked.dated["stage"].unique()
     if len(found) == 1:
         return money(str(found[0]), asked)
-    return f"euros{f' {asked.of_when}' if asked.years else ''}, chacun compté une seule fois"
+    return (
+        f"{french.currency_noun()}s{f' {asked.of_when}' if asked.years else ''}, chacun compté une seule fois"
+    )
 
 
 def axis_told(asked: About) -> Sentence:

@@ -142,13 +142,13 @@ class View:
                 at = mark.end()
         return tuple(part for part in (*parts, message[at:]) if part)
 
-    def euros(self, lines: pd.DataFrame) -> str:
+    def money(self, lines: pd.DataFrame) -> str:
         """« 59 827 € »: the sum of the lines, cited."""
-        return self.cite(french.euros(_exact(lines["amount_eur"])), _sum_of, lines)
+        return self.cite(french.money(_exact(lines["amount_eur"])), _sum_of, lines)
 
     def stated(self, total: Any) -> str:
         """« 73 000 € »: a stated total, cited."""
-        return self.cite(french.euros(total.amount_eur), _stated_in, total)
+        return self.cite(french.money(total.amount_eur), _stated_in, total)
 
     def counted(self, rows: pd.DataFrame, noun: str, plural: str | None = None, **how: bool) -> str:
         """« 3 montants »: the number of rows, cited; « aucun montant » cites nothing."""
@@ -278,12 +278,12 @@ def _column_totals(view: View) -> Iterator[Found]:
         what, place, lines = _column(view, total), _place(total), view.covered(total)
         amounts = lines[lines["amount_eur"].notna()]
         said = {
-            "stated": french.euros(total.amount_eur),
-            "computed": french.euros(total.computed),
+            "stated": french.money(total.amount_eur),
+            "computed": french.money(total.computed),
             "gap": total.gap,
         }
         read = view.counted(amounts, "montant lu", "montants lus")
-        read += f" {'font' if len(amounts) > 1 else 'fait'} {view.euros(lines)}"
+        read += f" {'font' if len(amounts) > 1 else 'fait'} {view.money(lines)}"
         if abs(total.gap) < CENT:
             message = f"{what} : {read}, exactement le total annoncé."
             yield Found(message, *place, **said, severity="info")
@@ -297,7 +297,7 @@ def _column_totals(view: View) -> Iterator[Found]:
         verdict = "il manque" if total.gap < 0 else "il y a en trop"
         yield Found(
             f"{what} : {read}, le total annoncé est {view.stated(total)} : "
-            f"{verdict} {view.cite(french.euros(abs(total.gap)), _difference_of, *gap['of'])}{part}.",
+            f"{verdict} {view.cite(french.money(abs(total.gap)), _difference_of, *gap['of'])}{part}.",
             *place,
             **said,
         )
@@ -309,7 +309,7 @@ def _mixed_totals(view: View) -> Iterator[Found]:
             f"{_column(view, total)} : le total annoncé couvre des montants de nature différente "
             f"({total.mixed}), qui ne s'ajoutent pas.",
             *_place(total),
-            stated=french.euros(total.amount_eur),
+            stated=french.money(total.amount_eur),
         )
 
 
@@ -337,14 +337,14 @@ def _totals_against_each_other(view: View) -> Iterator[Found]:
             )
             whole_of = _total_of([_stated_in(part) for part in _each(parts)])
             sides_of = (whole_of, _stated_in(total)) if gap > 0 else (_stated_in(total), whole_of)
-            off = view.cite(french.euros(abs(gap)), _difference_of, *sides_of)
+            off = view.cite(french.money(abs(gap)), _difference_of, *sides_of)
             yield Found(
                 f"{view.name(table_id)} : les totaux {side} ne font pas le TOTAL : {addition} = "
-                f"{view.cite(french.euros(computed), _total_of, whole_of['of'])}, et non "
+                f"{view.cite(french.money(computed), _total_of, whole_of['of'])}, et non "
                 f"{view.stated(total)} (écart de {off}).",
                 *_place(total),
-                stated=french.euros(total.amount_eur),
-                computed=french.euros(computed),
+                stated=french.money(total.amount_eur),
+                computed=french.money(computed),
                 gap=gap,
             )
 
@@ -354,7 +354,7 @@ def _rows_balance(view: View) -> Iterator[Found]:
         sides = {"financeurs": row.funders, "réalisation": row.delivered, "total écrit": row.total}
         known = {side: amount for side, amount in sides.items() if not math.isnan(amount)}
         lines = _sides(view, row)
-        told = ", ".join(f"{side} {view.euros(lines[side])}" for side in known)
+        told = ", ".join(f"{side} {view.money(lines[side])}" for side in known)
         apart = _odd_one(known)
         suspect = _suspect_cell(view, row, apart, known)
         if suspect:
@@ -367,8 +367,8 @@ def _rows_balance(view: View) -> Iterator[Found]:
             source,
             sheet,
             suspect or cell,
-            stated=french.euros(row.total) if "total écrit" in known else "",
-            computed=french.euros(row.funders) if "financeurs" in known else "",
+            stated=french.money(row.total) if "total écrit" in known else "",
+            computed=french.money(row.funders) if "financeurs" in known else "",
             gap=row.spread,
         )
 
@@ -454,7 +454,7 @@ def _gaps_together(view: View) -> Iterator[Found]:
 def _gap_list(view: View, totals: pd.DataFrame) -> str:
     return ", ".join(
         f"{_side(total)} "
-        + view.cite(french.signed(french.euros(total.gap)), _gap_of, view.covered(total), total)
+        + view.cite(french.signed(french.money(total.gap)), _gap_of, view.covered(total), total)
         for total in _each(totals)
     )
 
@@ -531,10 +531,10 @@ def _leads(view: View) -> Iterator[Found]:
         line, slip = told[0]
         yield Found(
             f"{_column(view, total)} : l'écart de "
-            f"{view.cite(french.euros(abs(total.gap)), _gap_of, view.covered(total), total)} serait celui "
-            f"d'un montant {slip} ({line.cell} : {view.euros(lines.loc[[line.Index]])}). À vérifier.",
+            f"{view.cite(french.money(abs(total.gap)), _gap_of, view.covered(total), total)} serait celui "
+            f"d'un montant {slip} ({line.cell} : {view.money(lines.loc[[line.Index]])}). À vérifier.",
             *_place(line),
-            stated=french.euros(line.amount_eur),
+            stated=french.money(line.amount_eur),
             gap=total.gap,
         )
 
@@ -591,7 +591,7 @@ def _repeated_statements(view: View) -> Iterator[Found]:
             if same[value].nunique() > 1:
                 told = french.listing(
                     view.cite(
-                        french.euros(total.amount_eur) if value == "amount_eur" else str(total.count_stated),
+                        french.money(total.amount_eur) if value == "amount_eur" else str(total.count_stated),
                         _stated_in,
                         total,
                     )
@@ -615,19 +615,19 @@ def _details(view: View) -> Iterator[Found]:
     for parent in _each(parents[(parents["stage"] != "allocated") & parents["amount_eur"].gt(0)]):
         # an envelope (allocated) is not the sum of its awards: it has its own check
         lines = details[details["part_of"] == parent.funding_id]
-        table_id, amount = lines["table_id"].iloc[0], french.euros(parent.amount_eur)
+        table_id, amount = lines["table_id"].iloc[0], french.money(parent.amount_eur)
         computed = _exact(lines["amount_eur"])
         gap = round(computed - parent.amount_eur, 2)
         one = view.funding.loc[[parent.Index]]
-        what = f"{_record(parent)} ({view.euros(one)})"
-        said: Any = {"stated": amount, "computed": french.euros(computed), "gap": gap}
+        what = f"{_record(parent)} ({view.money(one)})"
+        said: Any = {"stated": amount, "computed": french.money(computed), "gap": gap}
         if abs(gap) < CENT:
             message = f"{what} : détaillé en totalité dans {view.name(table_id)}."
             yield Found(message, *_place(parent), **said, severity="info")
         else:
             share = view.share(_sum_of(lines), _sum_of(one), computed / parent.amount_eur)
             over = "dépasse le montant" if gap > 0 else f"n'en justifie que {share}"
-            message = f"{what} : le détail donné par {view.name(table_id)} ({view.euros(lines)}) {over}."
+            message = f"{what} : le détail donné par {view.name(table_id)} ({view.money(lines)}) {over}."
             yield Found(message, *_place(parent), **said)
         years = sorted(int(year) for year in lines["year"].dropna().unique())
         if not pd.isna(parent.year) and any(year != parent.year for year in years):
@@ -642,7 +642,7 @@ def _details(view: View) -> Iterator[Found]:
             yield Found(
                 f"{what} : le total annoncé de son détail est {view.stated(total)}.",
                 *_place(total),
-                stated=french.euros(total.amount_eur),
+                stated=french.money(total.amount_eur),
                 computed=amount,
                 gap=round(parent.amount_eur - total.amount_eur, 2),
             )
@@ -682,12 +682,12 @@ def _awards_and_envelope(view: View) -> Iterator[Found]:
         best = awards[awards["year"].isna() | (awards["year"] == dated.idxmax() if len(dated) else False)]
         least = "dépasse" if largest - amount >= CENT else "ne dépasse pas"
         yield Found(
-            f"{_record(envelope)} : {view.euros(awards)} accordés pour une enveloppe de "
-            f"{view.euros(one)}, soit {told}. Au plus {view.euros(best)} une même année, "
+            f"{_record(envelope)} : {view.money(awards)} accordés pour une enveloppe de "
+            f"{view.money(one)}, soit {told}. Au plus {view.money(best)} une même année, "
             f"ce qui {least} une enveloppe annuelle.",
             *_place(envelope),
-            stated=french.euros(amount),
-            computed=french.euros(awarded),
+            stated=french.money(amount),
+            computed=french.money(awarded),
             gap=round(awarded - amount, 2),
             severity="alert" if awarded - amount >= CENT else "info",
         )
@@ -700,7 +700,7 @@ def _stages_side_by_side(view: View) -> Iterator[Found]:
         sums = {stage: _exact(same["amount_eur"]) for stage, same in _groups(own, "stage")}
         if len(sums) > 1:
             told = french.listing(
-                f"{view.euros(own[own['stage'] == stage])} en {schema.STAGE_LABELS.get(stage, stage)}"
+                f"{view.money(own[own['stage'] == stage])} en {schema.STAGE_LABELS.get(stage, stage)}"
                 for stage in sums
             )
             yield Found(
@@ -721,16 +721,16 @@ def _without_total(view: View) -> Iterator[Found]:
         instead = view.funding[view.funding["part_of"].isin(lines["funding_id"])]
         kept = pd.concat([lines[~detailed], instead])
         other = (
-            f", {view.euros(kept)} si le détail remplace les lignes détaillées ailleurs"
+            f", {view.money(kept)} si le détail remplace les lignes détaillées ailleurs"
             if detailed.any()
             else ""
         )
         silent = view.counted(lines[blank], "ligne sans montant", "lignes sans montant", feminine=True)
         yield Found(
-            f"{view.name(table_id)} : aucun total annoncé. Les montants lus font {view.euros(lines)}{other}"
+            f"{view.name(table_id)} : aucun total annoncé. Les montants lus font {view.money(lines)}{other}"
             f"{f' ; {silent}' if blank.any() else ''}.",
             *_place(_first(lines)),
-            computed=french.euros(whole),
+            computed=french.money(whole),
         )
 
 
@@ -745,13 +745,13 @@ def _undated(view: View) -> Iterator[Found]:
             continue
         amount, whole = _exact(undated["amount_eur"]), _exact(known["amount_eur"])
         part = view.share(_sum_of(undated), _sum_of(known), amount / whole) if whole else ""
-        share = f" ({part} de {view.euros(known)})" if whole else ""
+        share = f" ({part} de {view.money(known)})" if whole else ""
         yield Found(
             f"{view.name(table_id)} : {view.counted(undated, 'montant')} sans année sur "
             f"{view.cite(french.number(len(known)), _count_of, known)}, "
-            f"soit {view.euros(undated)}{share} : {_cells(undated)}.",
+            f"soit {view.money(undated)}{share} : {_cells(undated)}.",
             *_place(_first(undated)),
-            computed=french.euros(amount),
+            computed=french.money(amount),
         )
 
 
@@ -794,14 +794,14 @@ def _same_year_twice(view: View) -> Iterator[Found]:
         if same["year"].isna().any() or same["year"].duplicated().any():
             dates = [f" ({year})" if not pd.isna(year) else "" for year in same["year"]]
             amounts = [same.loc[[index]] for index in same.index]
-            told = french.listing(view.euros(one) + date for one, date in zip(amounts, dates, strict=True))
+            told = french.listing(view.money(one) + date for one, date in zip(amounts, dates, strict=True))
             first = _first(same)
             yield Found(
                 f"{_record(first)} : {view.counted(same, 'montant')} dans une cellule ({told}), que leurs "
                 "années ne distinguent pas : l'un fait-il partie de l'autre ?",
                 *_place(first),
                 stated=french.listing(
-                    french.euros(amount) + date
+                    french.money(amount) + date
                     for amount, date in zip(same["amount_eur"], dates, strict=True)
                 ),
             )
@@ -836,7 +836,7 @@ def _repeated_lines(view: View) -> Iterator[Found]:
         again,
         lambda rows: (
             f"{view.counted(rows, 'ligne identique', 'lignes identiques', feminine=True)} à une ligne "
-            f"précédente ({_cells(rows)}), pour {view.euros(rows)}."
+            f"précédente ({_cells(rows)}), pour {view.money(rows)}."
         ),
     )
 
@@ -941,12 +941,12 @@ def _funded_twice(view: View) -> Iterator[Found]:
                     lines[lines["record_id"] == record] for record in (row.record_id, twin["record_id"])
                 )
                 yield Found(
-                    f"« {name} » est financé deux fois : {view.euros(first)} "
-                    f"({view.name(row.table_id)}, {row.cell}) et {view.euros(second)} "
+                    f"« {name} » est financé deux fois : {view.money(first)} "
+                    f"({view.name(row.table_id)}, {row.cell}) et {view.money(second)} "
                     f"({view.name(twin['table_id'])}, {twin['cell']}).",
                     *_place(row),
-                    stated=french.euros(one),
-                    computed=french.euros(two),
+                    stated=french.money(one),
+                    computed=french.money(two),
                 )
 
 
@@ -1006,7 +1006,7 @@ def _negative_amounts(view: View) -> Iterator[Found]:
         lines[lines["amount_eur"] < 0],
         lambda rows: (
             f"{view.counted(rows, 'montant négatif', 'montants négatifs')} ({_cells(rows)}), pour "
-            f"{view.euros(rows)}."
+            f"{view.money(rows)}."
         ),
     )
 
@@ -1092,7 +1092,7 @@ def _shared_amounts(view: View) -> Iterator[Found]:
         first = _first(lines)
         places = named[named["record_id"] == record_id].drop_duplicates("territory")
         yield Found(
-            f"{_record(first)} : {view.euros(lines)} pour {view.counted(places, 'territoire')} "
+            f"{_record(first)} : {view.money(lines)} pour {view.counted(places, 'territoire')} "
             f"({french.listing(several[record_id])}) ; leur partage est une convention.",
             *_place(first),
             computed=str(len(several[record_id])),

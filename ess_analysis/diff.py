@@ -18,6 +18,7 @@ import pandas as pd
 
 from ess_analysis import french, schema
 from ess_analysis.breakdowns import breakdown
+from ess_analysis.errors import DataError
 from ess_analysis.load import Tables, load
 from ess_analysis.processed import PACKAGE, built_corrections, read_build
 from ess_analysis.traces import corrections
@@ -63,9 +64,16 @@ def diff(old: str | Path, new: str | Path) -> pd.DataFrame:
 
     `change` is a key of CHANGES for an amount, « figure » for a published figure (its name in `figure`, the
     reports that show it in `reports`). `subject`: funding, delivery, row_total, stated_total or figure. An
-    amount that is blank is missing. Raises DataError when a folder is neither raw data nor a build.
+    amount that is blank is missing. Raises DataError when a folder is neither raw data nor a build, or when they
+    are in two currencies.
     """
-    before, after = _read(Path(old)), _read(Path(new))
+    (before, one), (after, other) = _read(Path(old)), _read(Path(new))
+    if one != other:
+        raise DataError(
+            "Les deux dossiers ne sont pas dans la même monnaie : leurs montants ne se comparent pas.",
+            seen=[f"{old} : {one}", f"{new} : {other}"],
+            todo="comparez deux dossiers de la même monnaie : rien n’est converti.",
+        )
     fixed = _corrected(Path(old)), _corrected(Path(new))
     rows = [
         row
@@ -87,8 +95,10 @@ def _frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     return frame.astype({**types, "year": "Int64"})
 
 
-def _read(folder: Path) -> Tables:
-    return read_build(folder) if (folder / PACKAGE).is_file() else load(folder)
+def _read(folder: Path) -> tuple[Tables, str]:
+    """The tables of a folder and their currency."""
+    tables = read_build(folder) if (folder / PACKAGE).is_file() else load(folder)
+    return tables, french.shown_in()
 
 
 def _corrected(folder: Path) -> dict[tuple[str, str, str], str]:
@@ -361,10 +371,10 @@ def _amount_told(row: Mapping[Any, Any]) -> str:
 def _moved(row: Mapping[Any, Any]) -> str:
     old, new = row["old_eur"], row["new_eur"]
     if old is None or new is None:
-        return french.euros(new if old is None else old)
+        return french.money(new if old is None else old)
     if abs(new - old) < CENT:
-        return french.euros(new)
-    return f"{french.euros(old)} → {french.euros(new)} ({french.signed(french.euros(new - old))})"
+        return french.money(new)
+    return f"{french.money(old)} → {french.money(new)} ({french.signed(french.money(new - old))})"
 
 
 def plain(text: str) -> str:

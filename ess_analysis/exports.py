@@ -66,7 +66,7 @@ class Exported:
 
     def __str__(self) -> str:
         sums = [
-            f"{french.money(amount, self.currency)} ({schema.STAGE_LABELS.get(stage, 'étape non dite')}, "
+            f"{french.money(amount, currency=self.currency)} ({schema.STAGE_LABELS.get(stage, 'étape non dite')}, "
             f"{schema.KIND_LABELS.get(kind, 'forme non dite')})"
             for (stage, kind), amount in self.sums.items()
         ]
@@ -234,7 +234,7 @@ def _parquet(lines: pd.DataFrame, _: Tables) -> bytes:
 
     table = pa.Table.from_pandas(lines, preserve_index=False)
     for place, column in enumerate(LINES.columns):
-        about = {"label": column.label, "meaning": column.meaning, "unit": column.unit}
+        about = {"label": column.label, "meaning": column.meaning, "unit": column.unit_shown}
         table = table.set_column(place, table.field(place).with_metadata(about), table.column(place))
     made = io.BytesIO()
     pq.write_table(table, made)

@@ -308,7 +308,7 @@ def _kind(label: object) -> str:
 
 def _rounded(value: float) -> str:
     """The amount beside a bar: without its cents from ten thousand euros on; the data table has them."""
-    return french.euros(value, 0) if abs(value) >= 10_000 else french.euros(value)
+    return french.money(value, 0) if abs(value) >= 10_000 else french.money(value)
 
 
 def _sum(amounts: pd.Series) -> float:

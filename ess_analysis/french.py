@@ -1,6 +1,6 @@
 """Amounts, numbers, dates and names as French people write them: writing first, reading below.
 
-Typography: U+202F between thousands, decimal comma, U+00A0 before € and %, the true minus sign.
+Typography: U+202F between thousands, decimal comma, U+00A0 before a currency and %, the true minus sign.
 Years, pages and codes are never grouped: write them with `str`.
 """
 
@@ -12,11 +12,12 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from contextlib import suppress
+from contextvars import ContextVar
 from decimal import Decimal
 from typing import NamedTuple
 
 THIN = "\u202f"  # between thousands, and before ; : ! ? »
-SOLID = "\u00a0"  # before € and %
+SOLID = "\u00a0"  # before a currency and %
 MINUS = "\u2212"
 NOTHING = "–"  # a missing value in a table
 
@@ -53,18 +54,35 @@ def number(value: float | None, decimals: int | None = None) -> str:
     return (MINUS if negative else "") + text
 
 
-def euros(value: float | None, decimals: int | None = None) -> str:
-    """The amount in euros: « 59 827 € », with cents only when there are some."""
-    text = number(value, decimals if decimals is not None else _cents(value))
-    return text if text == NOTHING else f"{text}{SOLID}€"
-
-
+_shown_in = ContextVar("currency", default="EUR")
 SIGNS = {"EUR": "€", "GBP": "£", "USD": "$"}  # others are written by their code (ISO 4217)
 
 
-def money(value: float | None, currency: str, decimals: int | None = None) -> str:
-    """The amount in its currency (an ISO 4217 code), as `euros` writes it: « 59 827 £ », « 500 CHF »."""
-    return euros(value, decimals).replace("€", SIGNS.get(currency, currency))
+def show_in(currency: str) -> None:
+    """From now on, amounts are those of this currency (an ISO 4217 code); reading data says so."""
+    _shown_in.set(currency)
+
+
+def shown_in() -> str:
+    """The code of the currency in force: that of the data read last, euros before any."""
+    return _shown_in.get()
+
+
+def sign(currency: str | None = None) -> str:
+    """How the currency is written, that in force if none is given: « € », « £ », « CHF »."""
+    currency = currency or shown_in()
+    return SIGNS.get(currency, currency)
+
+
+def money(value: float | None, decimals: int | None = None, currency: str | None = None) -> str:
+    """The amount in the currency given, or in force: « 59 827 € », « 500 CHF », cents only when there are some."""
+    text = number(value, decimals if decimals is not None else _cents(value))
+    return text if text == NOTHING else f"{text}{SOLID}{sign(currency)}"
+
+
+def currency_noun() -> str:
+    """What a sentence counts once: « euro », or « montant » in any other currency; both are masculine."""
+    return "euro" if shown_in() == "EUR" else "montant"
 
 
 def _cents(value: float | None) -> int:

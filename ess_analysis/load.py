@@ -91,11 +91,13 @@ class Tables:
 def load(data: str | Path = "data/raw") -> Tables:
     """The tidy tables read from the folder `data`: every raw file, its bytes checked against its sheet.
 
+    From then on amounts are shown in the currency of this folder: the last one read gives the sign.
     Raises DataError on a missing folder, a raw file without a sheet, a changed byte, an undeclared header
     or a cell that cannot be read.
     """
     folder = _found(Path(data))
     if (known := ahead.tables_of(folder)) is not None:
+        french.show_in(_one_currency(known.sources))
         return known
     if not folder.is_dir():
         raise DataError(
@@ -107,7 +109,7 @@ def load(data: str | Path = "data/raw") -> Tables:
     corrections = _corrections(folder)
     tables = _joined([read_file(sheet, folder, corrections) for sheet in _qualified(sheets, folder)])
     _unique_keys(tables)
-    _one_currency(sheets)
+    french.show_in(_one_currency(sheets))
     return replace(
         tables,
         sources=tuple(sheets),
@@ -117,8 +119,8 @@ def load(data: str | Path = "data/raw") -> Tables:
     )
 
 
-def _one_currency(sheets: list[SourceSheet]) -> None:
-    """Nothing, if the amounts of the folder may be added; DataError on two currencies."""
+def _one_currency(sheets: Iterable[SourceSheet]) -> str:
+    """The currency of the amounts of the folder, euros if there are none; DataError on two."""
     found = {sheet.currency: sheet.path.name for sheet in sheets if sheet.tables}
     if len(found) > 1:
         raise DataError(
@@ -126,6 +128,7 @@ def _one_currency(sheets: list[SourceSheet]) -> None:
             seen=[f"{name} : {currency}" for currency, name in found.items()],
             todo="placez chaque monnaie dans un dossier à part : rien n’est converti.",
         )
+    return next(iter(found), "EUR")
 
 
 def domains(tables: Tables) -> dict[str, list[Any]]:
@@ -1385,7 +1388,7 @@ def _duplicate_notes(body: _Body, funding: pd.DataFrame) -> Iterator[dict[str, A
         return
     count = french.counted(len(rows), "ligne répète une autre", "lignes répètent une autre")
     lines = ", ".join(str(row + 1) for row in rows[:5]) + ("…" if len(rows) > 5 else "")
-    text = f"{count} cellule pour cellule (lignes {lines}), pour {french.euros(worth)} ; rien n'est retiré."
+    text = f"{count} cellule pour cellule (lignes {lines}), pour {french.money(worth, currency=body.sheet.currency)} ; rien n'est retiré."
     yield {**_note("READ-DUPLICATES", body, body.grid.address(rows[0], 0), text, ""), "gap": worth}
 
 

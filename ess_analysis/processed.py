@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 from openpyxl.utils import get_column_letter
 
-from ess_analysis import schema
+from ess_analysis import french, schema
 from ess_analysis.breakdowns import breakdown
 from ess_analysis.checks import check
 from ess_analysis.errors import DataError
@@ -30,13 +30,13 @@ from ess_analysis.load import Tables, load
 from ess_analysis.schema import DAY, EURO, TEXT, WHOLE, Column
 from ess_analysis.traces import corrections
 from ess_analysis.workbooks import (
-    EURO_FORMAT,
     LONGEST_SHEET,
     STRONG,
     WORDS,
     as_written,
     cell,
     laid_out,
+    money_format,
     neutral,
     new_workbook,
     saved,
@@ -124,6 +124,7 @@ def build(data: str | Path = "data/raw", out: str | Path = "data/processed") -> 
 def read_build(folder: str | Path) -> Tables:
     """The tidy tables of a build, as `load` gave them; sources are not read again.
 
+    Amounts are then shown in the currency of the build, as with `load`.
     Raises DataError when the folder is not a build, or when one of its files has changed since.
     """
     folder = Path(folder)
@@ -140,6 +141,7 @@ def read_build(folder: str | Path) -> Tables:
                 f"Fichier modifié depuis son écriture : {folder / resource['path']}.",
                 todo="relancez « ess build ».",
             )
+    french.show_in(package.get("currency", "EUR"))
     frames: dict[str, Any] = {
         name: _read_csv(folder / f"{name}.csv", schema.TABLES[name]) for name in schema.TABLES
     }
@@ -224,6 +226,7 @@ def _package(frames: Mapping[str, pd.DataFrame], tables: Tables, folder: Path) -
             {"title": str(source.title), "path": _inside(source.path, tables.data)}
             for source in tables.sources
         ],
+        "currency": french.shown_in(),
         "readings": tables.readings or {},
         "resources": [
             _resource(BUILT[name], frame, folder / f"{name}.csv") for name, frame in frames.items()
@@ -239,7 +242,7 @@ def _resource(table: schema.Table, frame: pd.DataFrame, path: Path) -> dict[str,
             "title": column.label,
             "type": _FIELD_TYPES[column.dtype],
         }
-        field["description"] = column.meaning + (f" Unité : {column.unit}." if column.unit else "")
+        field["description"] = column.meaning + (f" Unité : {column.unit_shown}." if column.unit else "")
         words = _CLOSED.get(column.name)
         if words and set(frame[column.name].dropna()) <= set(words):
             field["constraints"] = {"enum": list(words)}
@@ -330,7 +333,7 @@ def _totals_sheet(book: Any, funding: pd.DataFrame) -> None:
             sheet.append(
                 [
                     *(cell(sheet, word, style=style) for word in words),
-                    cell(sheet, f"=SUMPRODUCT({same},{amounts})", EURO_FORMAT, style=style),
+                    cell(sheet, f"=SUMPRODUCT({same},{amounts})", money_format(), style=style),
                     cell(sheet, f"=SUMPRODUCT({same}*ISNUMBER({amounts}))", "0", style=style),
                 ]
             )
@@ -362,7 +365,9 @@ def _stated_sheet(book: Any, shown: Mapping[str, pd.DataFrame]) -> None:
         lines = f"=SUMPRODUCT({'*'.join(same)}*1,{_range(home, amount, long)})"
         facts = [total["covers"], total["table_id"], concerned, total["year"]]
         figures = [total["amount_eur"], lines, f"=E{row}-F{row}"]
-        sheet.append([cell(sheet, fact) for fact in facts] + [cell(sheet, f, EURO_FORMAT) for f in figures])
+        sheet.append(
+            [cell(sheet, fact) for fact in facts] + [cell(sheet, f, money_format()) for f in figures]
+        )
 
 
 def _range(name: str, column: str, rows: int) -> str:

@@ -1,7 +1,8 @@
 """The tidy tables: each column's type, unit, meaning and French label.
 
 Everything that is read ends up in these tables, everything that is computed starts from them.
-Amounts are euros (float64, NaN when the source is silent, never 0 for a blank).
+Amounts are in the one currency of the data, euros unless their source sheets say otherwise (float64, NaN when
+the source is silent, never 0 for a blank).
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from typing import Any
 
 import pandas as pd
 
+from ess_analysis import french
+
 
 @dataclass(frozen=True)
 class Column:
@@ -21,7 +24,12 @@ class Column:
     dtype: str
     label: str  # French, as a reader sees it
     meaning: str  # French, one sentence
-    unit: str = ""
+    unit: str = ""  # « € »: the currency of the data
+
+    @property
+    def unit_shown(self) -> str:
+        """The unit as a reader sees it: amounts are in the currency in force."""
+        return french.sign() if self.unit == "€" else self.unit
 
 
 @dataclass(frozen=True)

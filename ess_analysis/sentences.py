@@ -61,8 +61,8 @@ def listed(items: Sequence[Sentence | Number | str], last: str = "et") -> Senten
 
 
 def amount(value: float, trace: Trace | None = None) -> Number:
-    """The amount in euros."""
-    return Number(french.euros(value), trace)
+    """The amount in the currency of the data."""
+    return Number(french.money(value), trace)
 
 
 def share(value: float, trace: Trace | None = None, decimals: int = 0) -> Number:
@@ -112,7 +112,8 @@ def stages(frame: pd.DataFrame, when: str) -> Sentence:
     told = said("{when}, {amounts}.", when=french.sentence_case(when), amounts=listed(amounts))
     if len(amounts) < 2:
         return told
-    return said("{told} Ces étapes ne s'additionnent pas : le même euro peut passer par chacune.", told=told)
+    why = f"Ces étapes ne s'additionnent pas : le même {french.currency_noun()} peut passer par chacune."
+    return said("{told} " + why, told=told)
 
 
 def leader(frame: pd.DataFrame, noun: str, whole: str, *, feminine: bool = False) -> Sentence:
@@ -214,7 +215,7 @@ def effort(frame: pd.DataFrame, when: str, shown: int = 3) -> Sentence:
         return SILENCE
     whole = total_trace(frame["trace"])
     head = said(
-        "{when}, {amount} de soutien, chaque euro compté une seule fois",
+        "{when}, {amount} de soutien, " + counted_once(),
         when=french.sentence_case(when),
         amount=amount(whole["value"], whole),
     )
@@ -240,6 +241,18 @@ def effort(frame: pd.DataFrame, when: str, shown: int = 3) -> Sentence:
             said("{amount} de {n} {others}", amount=value, n=french.number(len(rest)), others=others)
         )
     return said("{head} : {parts}.", head=head, parts=listed(parts))
+
+
+def counted_once() -> str:
+    """« chaque euro compté une seule fois », or what is said of another currency."""
+    return f"chaque {french.currency_noun()} compté une seule fois"
+
+
+def stages_not_added() -> Sentence:
+    """Why the stages shown side by side are not added."""
+    return said(
+        f"Les étapes ne s'additionnent pas : le même {french.currency_noun()} peut passer par chacune."
+    )
 
 
 def not_itemised(gap: Number, parts: Sequence[Sentence]) -> Sentence:

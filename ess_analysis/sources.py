@@ -215,6 +215,10 @@ _FORMS: dict[str, tuple[Callable[[Any], bool], str]] = {
         lambda value: value == UNSEALED or bool(re.fullmatch(r"[0-9a-f]{64}", str(value))),
         f"64 chiffres hexadécimaux, ou « {UNSEALED} » tant que le fichier se remplit",
     ),
+    "currency": (
+        lambda value: bool(re.fullmatch(r"[A-Z]{3}", str(value))),
+        "les trois lettres de la norme ISO 4217 : EUR, GBP",
+    ),
     "decimal": (lambda value: value in ("", ",", "."), "« , » ou « . »"),
     "delimiter": (lambda value: isinstance(value, str) and len(value) <= 1, "un seul caractère"),
     "thousands": (lambda value: isinstance(value, str) and len(value) <= 1, "un seul caractère"),

@@ -11,11 +11,11 @@ from ess_analysis import french, schema
 from ess_analysis.display import Column, DisplayTable, Number, Sentence, Text
 
 _NUMBERS = {  # how each kind of number is written
-    "amount_eur": french.euros,
-    "undated_eur": french.euros,
-    "stated_eur": french.euros,
-    "gap_eur": french.euros,
-    "envelope_eur": french.euros,
+    "amount_eur": french.money,
+    "undated_eur": french.money,
+    "stated_eur": french.money,
+    "gap_eur": french.money,
+    "envelope_eur": french.money,
     "share": lambda value: french.percent(value, 1),
     "count": french.number,
     "gap": french.number,

@@ -25,7 +25,7 @@ from ess_analysis import french, schema, territories
 from ess_analysis.errors import DataError
 from ess_analysis.load import Tables, load
 from ess_analysis.sources import UNSEALED
-from ess_analysis.workbooks import EURO_FORMAT, HEADER, saved
+from ess_analysis.workbooks import HEADER, money_format, saved
 from ess_analysis.writing import write_whole
 
 INSTRUCTIONS, LISTS = "Lisez-moi", "Listes"
@@ -73,7 +73,9 @@ _FIELDS = (
     _Field("Financeur", "funder", "Qui apporte l'argent.", 26, needed=True, choice="Financeur"),
     _Field("Étape", "stage", "Où en est ce montant.", 20, needed=True, choice="Étape", closed=True),
     _Field("Forme", "kind", "Vide : numéraire.", 18, choice="Forme", closed=True),
-    _Field("Montant", "amount", "En euros, sans texte. Vide s'il n'est pas connu.", 18, form=EURO_FORMAT),
+    _Field(
+        "Montant", "amount", "En euros, sans texte. Vide s'il n'est pas connu.", 18, form=money_format("EUR")
+    ),
     _Field("Année", "year", "Vide : {year}.", 10, form="0"),
     _Field(
         "Date de décision",
@@ -308,7 +310,7 @@ def _fill_page(page: Worksheet, year: int, toml: str) -> None:
         row += 1
         _put(page, row, 1, f"Numéraire, {label}")
         total = page.cell(row, 2, f'=SUMPRODUCT(({stages}="{label}")*{cash},{amounts})')
-        total.number_format = EURO_FORMAT
+        total.number_format = money_format("EUR")
     _put(page, row + 2, 1, "Ce que chaque colonne attend", font=looks["head"])
     for place, field in enumerate(_FIELDS, start=row + 3):
         needed = " Nécessaire." if field.needed else ""

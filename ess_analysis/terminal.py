@@ -14,7 +14,7 @@ from ess_analysis import french, schema
 FORMATS = ("table", "csv", "json")
 
 _NUMBERS = {
-    "amount_eur": french.euros,
+    "amount_eur": french.money,
     "stated": None,
     "share": lambda value: french.percent(value, 1),
     "count": french.number,

@@ -64,7 +64,7 @@ def total_trace(traces: Iterable[Trace | None]) -> Trace:
     if len(parts) == 1:
         return parts[0]
     value = round(math.fsum(part["value"] for part in parts), 2)
-    made = {"op": "sum", "unit": "EUR", "value": value, "words": f"somme de {_n(parts)}"}
+    made = {"op": "sum", "unit": french.shown_in(), "value": value, "words": f"somme de {_n(parts)}"}
     if len(parts) > SHOWN and all(part["op"] == "sum" and not part.get("of") for part in parts):
         return {**made, "cells": [cell for part in parts for cell in part["cells"]]}
     return {**made, "of": parts}
@@ -73,15 +73,15 @@ def total_trace(traces: Iterable[Trace | None]) -> Trace:
 def share_of(part: Trace, whole: Trace) -> Trace:
     """The trace of a share: one traced amount in another."""
     value = part["value"] / whole["value"] if whole["value"] else float("nan")
-    words = f"{french.euros(part['value'])} sur {french.euros(whole['value'])}"
+    words = f"{french.money(part['value'])} sur {french.money(whole['value'])}"
     return {"op": "share", "unit": "%", "value": value, "words": words, "of": [part, whole]}
 
 
 def difference_of(one: Trace, other: Trace) -> Trace:
     """The trace of a difference between two traced amounts."""
     value = round(one["value"] - other["value"], 2)
-    words = f"{french.euros(one['value'])} moins {french.euros(other['value'])}"
-    return {"op": "difference", "unit": "EUR", "value": value, "words": words, "of": [one, other]}
+    words = f"{french.money(one['value'])} moins {french.money(other['value'])}"
+    return {"op": "difference", "unit": french.shown_in(), "value": value, "words": words, "of": [one, other]}
 
 
 def count_of(cells: Sequence[Sequence[object]], noun: str, *, feminine: bool = False) -> Trace:
@@ -131,7 +131,13 @@ def delivery_trace(lines: pd.DataFrame, tables: Tables) -> Trace:
     cells = _reading(tables).cells(lines[kept])
     filled, blank = _addresses(lines[kept]), _addresses(lines[~kept])
     value = round(math.fsum(lines.loc[kept, "amount_eur"]), 2)
-    return {"op": "sum", "unit": "EUR", "value": value, "words": _sum_words(filled, blank), "cells": cells}
+    return {
+        "op": "sum",
+        "unit": french.shown_in(),
+        "value": value,
+        "words": _sum_words(filled, blank),
+        "cells": cells,
+    }
 
 
 def _addresses(lines: pd.DataFrame) -> list[tuple[str, str]]:
@@ -231,7 +237,13 @@ class _Reading:
         words = [_sum_words(filled, blank)] if filled or not special else []
         words += [str(node["words"]) for node in special]
         value = round(math.fsum(part for part in parts if pd.notna(part)), 2)
-        made = {"op": "sum", "unit": "EUR", "value": value, "words": " ; ".join(words), "cells": cells}
+        made = {
+            "op": "sum",
+            "unit": french.shown_in(),
+            "value": value,
+            "words": " ; ".join(words),
+            "cells": cells,
+        }
         return {**made, "of": special} if special else made
 
     def whole(self, funding_ids: Iterable[str]) -> Trace:
@@ -242,11 +254,11 @@ class _Reading:
     def stated(self, total_id: str) -> Trace:
         """The trace of a total that the document announces."""
         row = self.totals[total_id]
-        in_euros = pd.notna(row["amount_eur"])
+        in_money = pd.notna(row["amount_eur"])
         return {
-            "op": "sum" if in_euros else "stated",
-            "unit": "EUR" if in_euros else "count",
-            "value": float(row["amount_eur"] if in_euros else row["count"]),
+            "op": "sum" if in_money else "stated",
+            "unit": french.shown_in() if in_money else "count",
+            "value": float(row["amount_eur"] if in_money else row["count"]),
             "words": f"écrit en {row['cell']}",
             "cells": [self.cell(row, total_id)],
         }
@@ -261,21 +273,27 @@ class _Reading:
         return None
 
     def _special(self, cell: list[Any], amount: float, identifier: str) -> Trace | None:
-        """The trace of one amount that is not the number written: corrected, or in thousands of euros."""
+        """The trace of one amount that is not the number written: corrected, or in thousands."""
         file, sheet, address, text, _ = cell
         correction = self.corrected.get((file, sheet, address))
         if correction:
             words = (
                 f"cellule {address}, corrigée : « {text} » lu {correction['new']} ({correction['reason']})"
             )
-            return {"op": "corrected", "unit": "EUR", "value": amount, "words": words, "cells": [cell]}
+            return {
+                "op": "corrected",
+                "unit": french.shown_in(),
+                "value": amount,
+                "words": words,
+                "cells": [cell],
+            }
         for unit in self.units.get(identifier.split("!")[0], ()):
             number = _number(text)
             if number is not None and abs(number * unit - amount) < 0.005:
                 words = f"cellule {address} : {text} × {french.number(unit)}"
                 written = {"op": "sum", "unit": "count", "value": number, "words": words, "cells": [cell]}
                 weights = [unit, 1.0]
-                shared = {"op": "apportion", "unit": "EUR", "value": amount, "words": words}
+                shared = {"op": "apportion", "unit": french.shown_in(), "value": amount, "words": words}
                 return {**shared, "weights": weights, "of": [written]}
         return None
 
@@ -313,15 +331,15 @@ def _covered_by(total_id: str, read: _Reading) -> list[str]:
 
 def _one_cell(cell: list[Any], amount: float) -> Trace:
     words = f"cellule {cell[2]}"
-    return {"op": "sum", "unit": "EUR", "value": float(amount), "words": words, "cells": [cell]}
+    return {"op": "sum", "unit": french.shown_in(), "value": float(amount), "words": words, "cells": [cell]}
 
 
 def _part_of(whole: Trace, part: float, sharing: str, between: Trace | None = None) -> Trace:
     """The trace of a part of an amount shared between places or years; `between` counts equal shares."""
     how = f", partagés {sharing}" if sharing else ""
     how += f" entre {between['words']}" if between else ""
-    words = f"part de {french.euros(part)} dans {french.euros(whole['value'])} ({whole['words']}){how}"
-    made = {"op": "apportion", "unit": "EUR", "value": float(part), "words": words}
+    words = f"part de {french.money(part)} dans {french.money(whole['value'])} ({whole['words']}){how}"
+    made = {"op": "apportion", "unit": french.shown_in(), "value": float(part), "words": words}
     if between:
         return {**made, "of": [whole, between]}
     return {**made, "weights": [float(part), float(whole["value"])], "of": [whole]}
@@ -454,7 +472,7 @@ def explain(query: str, tables: Tables) -> str:
             labels[-1] += f", {schema.NOT_ITEMISED}"
         if row["kind"] != "cash":
             labels.append(schema.KIND_LABELS.get(row["kind"], row["kind"]))
-        told.append(f"{' · '.join(labels)} : {french.euros(row['amount_eur'])}")
+        told.append(f"{' · '.join(labels)} : {french.money(row['amount_eur'])}")
         told += _told(row["trace"], "  ") if row["trace"] else ["  aucun montant écrit"]
     return "\n".join(told)
 

@@ -19,7 +19,7 @@ from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.utils import get_column_letter
 
-from ess_analysis import schema
+from ess_analysis import french, schema
 from ess_analysis.schema import DAY, EURO, WHOLE, Column
 
 LONGEST_SHEET = 200_000  # rows; a longer table stays in its CSV file and the workbook says so
@@ -42,7 +42,6 @@ def as_written(texts: pd.Series) -> pd.Series:
 # --- Sheets --------------------------------------------------------------------------------------
 
 _NUMBER_FORMATS = {EURO: "#,##0.00", WHOLE: "0", DAY: "dd/mm/yyyy"}
-EURO_FORMAT = '#,##0.00\\ "€"'
 HEADER = {"font": Font(bold=True, color="FFFFFF"), "fill": PatternFill("solid", fgColor="1F4E79")}
 STRONG = {"font": Font(bold=True)}
 WRAPPED = Alignment(wrap_text=True, vertical="top")
@@ -95,8 +94,13 @@ def table_sheet(book: Any, table: schema.Table, frame: pd.DataFrame) -> None:
         sheet.append([cell(sheet, value, form) for value, form in zip(row, kinds, strict=True)])
 
 
+def money_format(currency: str | None = None) -> str:
+    """The number format of amounts in the currency given, or in force: « 1 234,50 £ »."""
+    return '#,##0.00\\ "' + french.sign(currency).replace('"', "") + '"'
+
+
 def _format(column: Column) -> str:
-    return EURO_FORMAT if column.unit == "€" else _NUMBER_FORMATS.get(column.dtype, "")
+    return money_format() if column.unit == "€" else _NUMBER_FORMATS.get(column.dtype, "")
 
 
 def laid_out(sheet: Any, columns: Iterable[tuple[str, float]]) -> None:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from ess_analysis import french
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
@@ -33,6 +35,12 @@ def absent(what: str) -> None:
     if os.environ.get("CI"):
         pytest.fail(sentence)
     pytest.skip(sentence)
+
+
+@pytest.fixture(autouse=True)
+def _in_euros() -> None:
+    """Each test begins in euros, whatever the data that the one before read last."""
+    french.show_in("EUR")
 
 
 @pytest.fixture(scope="session")

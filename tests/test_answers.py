@@ -72,7 +72,7 @@ def numbers(shown: Any) -> Iterator[dict[str, Any]]:
 
 def ways_to_write(trace: dict[str, Any]) -> set[str]:
     if trace["unit"] == "EUR":
-        return {french.euros(trace["value"])}
+        return {french.money(trace["value"])}
     if trace["unit"] == "%":
         return {french.percent(trace["value"], decimals) for decimals in (0, 1, 2)}
     return {french.number(trace["value"])}

@@ -29,10 +29,10 @@ def test_numbers_have_thin_spaces_a_decimal_comma_and_the_true_minus(value: floa
 
 
 def test_amounts_show_cents_only_when_there_are_some() -> None:
-    assert french.euros(59827) == f"59{THIN}827{SOLID}€"
-    assert french.euros(1576.67) == f"1{THIN}576,67{SOLID}€"
-    assert french.euros(0.5) == f"0,50{SOLID}€"
-    assert french.euros(None) == "–"
+    assert french.money(59827) == f"59{THIN}827{SOLID}€"
+    assert french.money(1576.67) == f"1{THIN}576,67{SOLID}€"
+    assert french.money(0.5) == f"0,50{SOLID}€"
+    assert french.money(None) == "–"
 
 
 def test_shares_are_written_in_per_cent() -> None:
@@ -41,8 +41,8 @@ def test_shares_are_written_in_per_cent() -> None:
 
 
 def test_a_change_always_shows_its_sign() -> None:
-    assert french.signed(french.euros(12)) == f"+12{SOLID}€"
-    assert french.signed(french.euros(-3)) == f"\u22123{SOLID}€"
+    assert french.signed(french.money(12)) == f"+12{SOLID}€"
+    assert french.signed(french.money(-3)) == f"\u22123{SOLID}€"
 
 
 @pytest.mark.parametrize(

@@ -300,3 +300,4 @@ def test_formulas_of_a_spreadsheet_are_neutral_in_the_csv() -> None:
     for risky in ("=1+1", "+1", "@SUM(A1)", "-cmd", "\t=1", "  =1"):
         assert _neutral(risky).startswith("'"), risky
     assert _neutral("\u221212,5\u00a0€") == "-12,5 €"
+    assert _neutral("\u221212,5\u00a0£") == "-12,5 £" and _neutral("\u2212500\u00a0CHF") == "-500 CHF"

@@ -15,9 +15,9 @@ PACKAGE = ROOT / "ess_analysis"
 ORDER = [
     "errors",
     "writing",
+    "french",
     "schema",
     "workbooks",
-    "french",
     "terminal",
     "delimited",
     "grids",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -794,3 +795,26 @@ def test_a_long_table_shows_its_first_rows_and_says_so(
     assert "… et 280\u00a0autres lignes" in shown
     assert main(["read", str(path), "--format", "csv"]) == 0
     assert "Asso 300," in capsys.readouterr().out
+
+
+POUNDS = "Recipient Org:Name,Award Date,Amount Awarded,Currency\nAcorn,2019-02-01,1500,GBP\n"
+
+
+def test_amounts_in_pounds_are_said_in_pounds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["read", str(written(tmp_path, POUNDS))]) == 0
+    shown = capsys.readouterr().out.replace("\u202f", " ").replace("\xa0", " ")
+    assert "Lu : 1 montant, 1 500 £." in shown and "1 500 £\n" in shown and "€" not in shown
+
+
+def test_each_file_is_shown_in_its_own_currency(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = [
+        written(tmp_path, POUNDS, "pounds.csv"),
+        written(tmp_path, lines(HEAD, ["Anis", "Forum", "700"])),
+        written(tmp_path, POUNDS.replace("GBP", "CHF"), "francs.csv"),
+    ]
+    assert main(["read", *map(str, files)]) == 0
+    shown = capsys.readouterr().out.replace("\u202f", " ").replace("\xa0", " ")
+    _, pounds, euros, francs = re.split(r"(?m)^\S*/(?=pounds|aides|francs)", shown)
+    assert "1 500 £\n" in pounds and "€" not in pounds
+    assert "700 €\n" in euros and "£" not in euros
+    assert "1 500 CHF\n" in francs and "€" not in francs and "£" not in francs

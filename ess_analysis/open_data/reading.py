@@ -28,7 +28,8 @@ def read(path: str | Path, *, sheet: str | None = None, source: str | Path | Non
     """The tidy tables of one published file: .csv .tsv .xlsx .xls .ods .json, or a .zip of one.
 
     Without `source` (a source sheet), the file is read only if it leaves no doubt: what was understood is in
-    `Tables.sources[0]`, what is doubtful in `findings`. Amounts are in the currency of the source sheet.
+    `Tables.sources[0]`, what is doubtful in `findings`. Amounts are in the currency of the source sheet, and
+    shown in it from then on: the last file or folder read gives the sign.
     Raises DataError, with what is missing, on a file that cannot be read with certainty.
     """
     path = _existing(Path(path))
@@ -41,6 +42,7 @@ def read(path: str | Path, *, sheet: str | None = None, source: str | Path | Non
             seen=understood.missing,
             todo="dites-le dans une fiche source : « ess read FICHIER --draft » la prépare, « --source FICHE » la lit.",
         )
+    french.show_in(understood.sheet.currency)
     tables = load_grid(
         understood.grid, understood.sheet.tables[0], understood.sheet, _source(path, understood.grid)
     )
@@ -76,6 +78,7 @@ def _read_with(path: Path, sheet: SourceSheet, name: str | None) -> Tables:
             todo="ajoutez une [[table]] à la fiche source, ou changez --sheet.",
         )
     declared = replace(sheet, path=path, tables=tuple(kept), sha256=found)
+    french.show_in(sheet.currency)
     return replace(read_file(declared, path.parent, []), sources=(declared,), data=path.parent)
 
 
@@ -98,7 +101,10 @@ def _findings(tables: Tables, understood: Understood) -> pd.DataFrame:
 
 def command(options: argparse.Namespace) -> int:
     """The exit code of `ess read`: 0 fine, 1 a blocking finding, 2 a file refused."""
-    code, summaries, frames = FINE, [], []
+    code = FINE
+    summaries: list[dict[str, Any]] = []
+    frames: list[pd.DataFrame] = []
+    with_rows = not (options.summary or options.draft)
     for path in options.files:
         try:
             if options.draft:
@@ -110,17 +116,21 @@ def command(options: argparse.Namespace) -> int:
             code = REFUSED
             continue
         code = max(code, BLOCKED if _blocks(said) else FINE)
-        summaries.append(said)
-        frames.append(funding)
         if options.format == "table":
-            print(told(said, sheet))
+            print("\n" * (with_rows and bool(frames)) + told(said, sheet))
+            if with_rows:  # at once, while the currency of this file is in force
+                _print_first(funding)
         elif not options.summary:
             _say(said)
-    if not (options.summary or options.draft):
-        _print_rows(frames, options.format)
+        summaries.append(said)
+        frames.append(funding)
+    if options.format == "table":
+        return code
+    if with_rows:
+        _print_all(frames, options.format)
     elif options.format == "json":
         print(json.dumps(summaries, ensure_ascii=False, indent=2))
-    elif options.format == "csv" and summaries:
+    elif summaries:
         print(terminal.rendered(_flat(summaries), "csv"))
     return code
 
@@ -133,16 +143,16 @@ def _read_one(path: Path, options: argparse.Namespace) -> tuple[dict[str, Any], 
     return summary(path, tables), tables.sources[0], tables.funding
 
 
-def _print_rows(frames: list[pd.DataFrame], how: str) -> None:
-    if not frames:
-        return
-    rows, rest = pd.concat(frames, ignore_index=True), ""
-    if how == "table":
-        rows, rest = first_rows(rows)
-        print()
-    print(terminal.rendered(rows, how))
+def _print_first(funding: pd.DataFrame) -> None:
+    rows, rest = first_rows(funding)
+    print("\n" + terminal.rendered(rows, "table"))
     if rest:
         print(rest)
+
+
+def _print_all(frames: list[pd.DataFrame], how: str) -> None:
+    if frames:
+        print(terminal.rendered(pd.concat(frames, ignore_index=True), how))
 
 
 def _blocks(said: dict[str, Any]) -> bool:
@@ -238,7 +248,7 @@ def _kinds_note(tables: Tables, source: str) -> list[dict[str, Any]]:
     if main["kind"].nunique() < 2:
         return []
     each = french.listing(
-        f"{schema.KIND_LABELS[str(kind)]} {french.euros(total)}"
+        f"{schema.KIND_LABELS[str(kind)]} {french.money(total)}"
         for kind, total in main.groupby("kind")["amount_eur"].sum().items()
     )
     text = f"La colonne des montants mêle plusieurs formes d'aide ({each}) : les ventilations ne les additionnent pas."

@@ -106,7 +106,12 @@ def _as_text(value: object) -> str:
 
 
 def shared(
-    grid: Grid, columns: Mapping[str, int], fields: Mapping[str, str], rows: pd.Index, euros: pd.Series
+    grid: Grid,
+    columns: Mapping[str, int],
+    fields: Mapping[str, str],
+    rows: pd.Index,
+    amounts: pd.Series,
+    currency: str,
 ) -> Iterator[Note]:
     """The grants shared between several recipients: `montant` is the whole grant, before the split."""
     by_field = {field: columns[header] for header, field in fields.items()}
@@ -135,12 +140,12 @@ def shared(
     several = key[size > 1]
     alone = int(part.sum() - len(several))
     if len(several):
-        each = euros.reindex(several.index)
+        each = amounts.reindex(several.index)
         twice = each.sum() - each.groupby(several).first().sum()
         text = (
             f"{french.counted(several.nunique(), 'subvention partagée', 'subventions partagées', feminine=True)} entre plusieurs "
             f"bénéficiaires ({len(several)} lignes) : si « montant » est le montant avant partage, "
-            f"{french.euros(twice)} sont comptés plusieurs fois. Rien n'est réparti."
+            f"{french.money(twice, currency=currency)} sont comptés plusieurs fois. Rien n'est réparti."
         )
         yield Note("SCDL-SHARED", "alert", text, grid.address(several.index[0], by_field["montant"]))
     if alone:

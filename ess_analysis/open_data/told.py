@@ -44,13 +44,17 @@ def _facts(said: Mapping[str, Any], sheet: SourceSheet) -> Iterator[str]:
     yield f"Forme : {', '.join(part for part in form if part)}."
     counted = french.counted(said["rows"], "montant")
     whole = said["amount_eur"]
-    yield f"Lu : {counted}, {french.money(whole, currency)}." if whole is not None else f"Lu : {counted}."
+    yield (
+        f"Lu : {counted}, {french.money(whole, currency=currency)}."
+        if whole is not None
+        else f"Lu : {counted}."
+    )
     for key, labels, what in (
         ("by_kind", schema.KIND_LABELS, "forme"), ("by_stage", schema.STAGE_LABELS, "étape"), ("by_year", {}, "année"),
     ):  # fmt: skip
         parts = [
-            f"{labels.get(name, name)}{french.SOLID}{french.money(euros, currency)}"
-            for name, euros in said[key].items()
+            f"{labels.get(name, name)}{french.SOLID}{french.money(amount, currency=currency)}"
+            for name, amount in said[key].items()
         ]
         if parts:
             yield f"Par {what} : {' ; '.join(parts)}."

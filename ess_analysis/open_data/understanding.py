@@ -409,7 +409,8 @@ class _Reading:
         if self.standard == SCDL:
             self.notes += scdl.departures(grid, columns, fields, rows)
         main = {**fields, amounts[0].header: "montant"}
-        self.notes += scdl.shared(grid, columns, main, rows, self._euros(amounts[0].header)[0])
+        amount = self._euros(amounts[0].header)[0]
+        self.notes += scdl.shared(grid, columns, main, rows, amount, self.currency)
 
     # -- amounts
 
@@ -848,9 +849,12 @@ class _Reading:
 
     def _told_gap(self, header: str, row: int, value: int, everything: int, since: int) -> None:
         cell = self.table.grid.address(row, self.table.columns[header])
+        total, lines, part = (
+            french.money(cents / 100, currency=self.currency) for cents in (value, everything, since)
+        )
         message = (
-            f"Total annoncé {french.euros(value / 100)} en {cell}, qui n'est ni la somme des lignes "
-            f"({french.euros(everything / 100)}) ni celle de sa partie ({french.euros(since / 100)})."
+            f"Total annoncé {total} en {cell}, qui n'est ni la somme des lignes ({lines}) ni celle de sa "
+            f"partie ({part})."
         )
         rounding = min(abs(value - everything), abs(value - since)) <= 100
         self.notes.append(Note("READ-TOTAL-GAP", "alert" if rounding else "blocking", message, cell))

@@ -250,7 +250,7 @@ def _neutral(text: str) -> str:
     return "'" + bare if risky else bare
 
 
-_NEGATIVE = re.compile(r"-\d[\d ]*(?:,\d+)?(?: [€%])?")
+_NEGATIVE = re.compile(r"-\d[\d ]*(?:,\d+)?(?: (?:[€£$%]|[A-Z]{3}))?")
 
 
 # --- The annex -----------------------------------------------------------------------------------

@@ -270,7 +270,11 @@ def described(svg: str) -> Description:
     """A title and an alternative text from the texts of the drawing itself; no title when it has none."""
     root = _parsed(svg)
     texts = [] if root is None else [_words(node) for node in root.iter() if _name(node) == "text"]
-    words = [text for text in texts if text and not re.fullmatch(r"[\d\s.,−\-+%€kM\u202f\u00a0]+", text)]
+    words = [
+        text
+        for text in texts
+        if text and not re.fullmatch(r"[\d\s.,−\-+%€£$kM\u202f\u00a0]+(?:[A-Z]{3})?", text)
+    ]
     if not words:
         return Description("", "Graphique sans description de l'auteur du notebook")
     title = max(words, key=len)

@@ -237,7 +237,7 @@ def repaired(made: Page, element: html.HtmlElement) -> Iterator[html.HtmlElement
 _NUMBER = re.compile(r"[-+\u2212]?(\d+(\.\d*)?|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
 _ENGLISH = re.compile(r"[-+\u2212]?[$€£]?\d{1,3}(,\d{3})+(\.\d+)?|[-+\u2212]?\d+(\.\d+)?")
 _SURELY_ENGLISH = re.compile(r"[-+\u2212]?\d{1,3}((,\d{3}){2,}(\.\d+)?|,\d{3}\.\d+)")
-_WRITTEN = re.compile(r"[-+\u2212]?\d[\d \u00a0\u202f,.]*(\s?(€|k€|M€|%|h|j))?")
+_WRITTEN = re.compile(r"[-+\u2212]?\d[\d \u00a0\u202f,.]*(\s?([kM]?[€£$]|[A-Z]{3}|%|h|j))?")
 _YEAR = re.compile(r"(1[89]|20)\d\d")
 _DAY = re.compile(r"(\d{4})-(\d\d)-(\d\d)( 00:00:00)?")
 _EMPTY = {"", "nan", "none", "nat", "<na>", "null"}

@@ -667,7 +667,7 @@ def what_lille_would_lose(about: Exploration) -> Group:
     actions = evidence.actions_at_stake(about.tables)
     rows = tuple(
         (french.typographic(row["title"]), french.typographic(row["axis"] or french.NOTHING),
-         Number(french.euros(row["amount_eur"], 0), row["trace"]))
+         Number(french.money(row["amount_eur"], 0), row["trace"]))
         for row in actions.to_dict("records")
     )  # fmt: skip
     columns = (Column("Action"), Column("Axe"), Column("Part de la Métropole", True))

@@ -215,12 +215,12 @@ def loss(kept: float, transfer: float, actions: pd.DataFrame) -> str:
     if kept >= 1:
         return "Tout le transfert à Lille est conservé : aucune action de l’annexe 2 n’est touchée."
     detailed = actions[actions["axis"] != ""]
-    removed = french.euros(round(transfer * (1 - kept)), 0)
+    removed = french.money(round(transfer * (1 - kept)), 0)
     count = french.counted(len(detailed), "action", feminine=True)
     if kept <= 0:
         return f"{removed} par an ne vont plus à Lille : les {count} de l’annexe 2 perdent cet argent."
     return (
-        f"{removed} par an ne vont plus à Lille, sur {french.euros(transfer, 0)} : il faut choisir parmi "
+        f"{removed} par an ne vont plus à Lille, sur {french.money(transfer, 0)} : il faut choisir parmi "
         f"les {count} de l’annexe 2. La note ne dit pas lesquelles arrêter."
     )
 

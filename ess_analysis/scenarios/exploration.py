@@ -138,7 +138,7 @@ def impossibilities(run: Mapping[str, np.ndarray]) -> list[str]:
         if budget.any():
             reason = f"{_span(budget)}, le budget est nul"
         elif left.any():
-            taken = french.euros(run["L"][number, int(np.argmax(left)), 0], 0)
+            taken = french.money(run["L"][number, int(np.argmax(left)), 0], 0)
             reason = f"{_span(left)}, le transfert à Lille prend tout le budget ({taken}), rien ne reste"
         elif grants.any():
             reason = f"{_span(grants)}, après Lille et l’ingénierie rien ne reste pour les subventions"
@@ -446,7 +446,7 @@ _WRITERS = {
     "C": lambda value: french.number(value, 0),
     "W_mean": lambda value: french.number(value, 0),
     "lille_share": french.percent,
-    "unused_sum": lambda value: french.euros(round(value, -3) + 0.0, 0),
+    "unused_sum": lambda value: french.money(round(value, -3) + 0.0, 0),
 }
 
 

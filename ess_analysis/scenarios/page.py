@@ -80,7 +80,7 @@ def explorer(inputs: Inputs, tables: Tables) -> str:
         "t": lambda text: french.typographic(str(text)),
         "js": _plain,
         "day": french.day,
-        "eur": lambda amount: french.euros(amount, 0),
+        "eur": lambda amount: french.money(amount, 0),
         "capital": french.sentence_case,
     }
     return environment.get_template("explorer.html.j2").render(
