@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from ess_analysis.errors import DataError
 from ess_analysis.grids import Grid, read_grids
 from ess_analysis.load import header_columns
+from ess_analysis.open_data.headers import meaning
 from ess_analysis.open_data.understanding import HEADER_WITHIN, UNSURE, Understood, understand
 from ess_analysis.sources import ColumnRead, SourceSheet, TableRead, sha256
 from ess_analysis.writing import write_whole
@@ -38,12 +40,28 @@ def write_draft(path: Path, sheet: str | None = None) -> Path:
 
 def draft(path: Path, sheet: str | None = None) -> str:
     """The TOML of a source sheet for the file, with the questions that remain as comments."""
-    grids = read_grids(path)
+    grids = list(read_grids(path))
     try:
-        understood = understand(path, grids, sheet)
+        return _written(path, [understand(path, grids, sheet)])
     except DataError as error:
-        understood = _unrecognised(path, list(grids), sheet, str(error.what_where))
-    return _written(path, understood)
+        each = _each_sheet(path, grids) if sheet is None else []
+        return _written(
+            path, each if len(each) > 1 else [_unrecognised(path, grids, sheet, str(error.what_where))]
+        )
+
+
+def _each_sheet(path: Path, grids: list[Grid]) -> list[Understood]:
+    """What is understood of each sheet in sight, or of each file of an archive, read apart."""
+    found = []
+    for grid in grids:
+        try:
+            read = understand(path, [grid])
+        except DataError:
+            continue
+        if not grid.hidden:
+            table = replace(read.sheet.tables[0], sheet=grid.sheet or grid.member)
+            found.append(replace(read, sheet=replace(read.sheet, tables=(table,))))
+    return found
 
 
 def _unrecognised(path: Path, grids: list[Grid], sheet: str | None, why: str) -> Understood:
@@ -52,8 +70,15 @@ def _unrecognised(path: Path, grids: list[Grid], sheet: str | None, why: str) ->
     grid = max(named, key=lambda one: one.values.shape[0] * one.values.shape[1])
     top = grid.values.iloc[:HEADER_WITHIN]
     row = int((top.notna() & (top.astype("str") != "")).sum(axis="columns").to_numpy().argmax())
-    columns = list(header_columns(grid, (row + 1, row + 1)))
-    first = (ColumnRead(columns[0], "recipient"),) if columns else ()
+    headers = list(header_columns(grid, (row + 1, row + 1)))
+    roles: dict[str, str] = {}
+    for header in headers:
+        said = meaning(header)
+        if said.role and said.sure and (said.role not in roles.values()):
+            roles[header] = said.role
+    if headers and "recipient" not in roles.values():
+        roles.setdefault(headers[0], "recipient")
+    first = tuple(ColumnRead(header, role) for header, role in roles.items())
     table = TableRead(
         id="T",
         title=path.stem,
@@ -61,20 +86,27 @@ def _unrecognised(path: Path, grids: list[Grid], sheet: str | None, why: str) ->
         header=(row + 1, row + 1),
         record_kind="project",
         columns=first,
-        ignored=dict.fromkeys(columns[1:], "à déclarer, ou à laisser ici avec la raison"),
+        ignored=dict.fromkeys(
+            (one for one in headers if one not in roles), "à déclarer, ou à laisser ici avec la raison"
+        ),
         doubts="report",
     )
     about = SourceSheet(
         path, "", path.stem, "", "", "", "", encoding=grid.encoding, delimiter=grid.delimiter, tables=(table,)
     )
-    return Understood(about, grid, missing=(why, "la colonne des montants"))
+    lacking = () if "amount" in roles.values() else ("la colonne des montants",)
+    return Understood(about, grid, missing=(why, *lacking))
 
 
-def _written(path: Path, understood: Understood) -> str:
-    sheet, table = understood.sheet, understood.sheet.tables[0]
+def _written(path: Path, tables: list[Understood]) -> str:
+    """The sheet of a file, a [[table]] for each of its tables."""
+    sheet, missing = tables[0].sheet, list(dict.fromkeys(one for table in tables for one in table.missing))
     lines = [
         "# Fiche source préparée par « ess read --draft » : relisez-la et complétez les lignes « à compléter ».",
-        *(f"# Il manque : {one.rstrip('.')}." for one in understood.missing),
+        *(
+            f"# Il manque : {one.rstrip('. ')}{'' if one.rstrip('. ').endswith('?') else '.'}"
+            for one in missing
+        ),
         "",
         "[file]",
         _pair("path", path.name),
@@ -92,12 +124,21 @@ def _written(path: Path, understood: Understood) -> str:
         ),
     ]
     if sheet.currency != "EUR":
-        lines.append(_pair("currency", sheet.currency))
-    if understood.missing and not sheet.decimal:
+        doubt = "# " if any("monnaie" in one for one in missing) else ""
+        lines.append(doubt + _pair("currency", sheet.currency))
+    if missing and not sheet.decimal:
         lines.append("# thousands = \"'\"               # un signe entre les milliers : 12'500.00")
-    if not sheet.decimal and any("décimal" in one for one in understood.missing):
+    if not sheet.decimal and any("décimal" in one for one in missing):
         lines.append('# decimal = ","                 # « , » ou « . » : ce que veut dire « 1.234 »')
-    lines += ["", "[[table]]", _pair("id", "T")]
+    for number, understood in enumerate(tables, 1):
+        lines += _table(understood, "T" if number == 1 else f"T{number}")
+    return "\n".join(lines) + "\n"
+
+
+def _table(understood: Understood, name: str) -> list[str]:
+    """The lines of one table: what is understood of it, and the questions as comments."""
+    table = understood.sheet.tables[0]
+    lines = ["", "[[table]]", _pair("id", name)]
     if table.sheet:
         lines.append(_pair("sheet", table.sheet))
     first, last = table.header
@@ -115,6 +156,8 @@ def _written(path: Path, understood: Understood) -> str:
     if not any(one.role == "funder" for one in table.columns):
         lines.append('# funder = "Ville de …"         # qui a versé, si aucune colonne ne le dit')
     lines += _rows_left_out(understood)
+    if table.no_amount:
+        lines.append(f"no_amount = [{', '.join(map(_text, table.no_amount))}]")
     lines.append(
         'doubts = "report"               # une cellule illisible est signalée ; « stop » arrête la lecture'
     )
@@ -138,7 +181,7 @@ def _written(path: Path, understood: Understood) -> str:
     for header, why in table.ignored.items():
         doubt = understood.missing and why == UNSURE  # neither read nor left out until a person has chosen
         lines.append(f"{'# ' if doubt else ''}{_text(header)} = {_text(why)}")
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def _rows_left_out(understood: Understood) -> list[str]:

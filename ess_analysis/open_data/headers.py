@@ -202,18 +202,29 @@ def _amount(said: str) -> Meaning | None:
     )
 
 
+_STAGED_FILLER = {
+    "total",
+    "totaux",
+    "des",
+    "de",
+    "du",
+    "en",
+    "eur",
+    "euros",
+    "numeraire",
+    "valeur",
+    "annee",
+    "exercice",
+}
+
+
 def _staged(said: str) -> Meaning | None:
     """An amount that may be, where a header is nothing but a stage: « Mandaté », « CA 2011 », « total des mandats émis »."""
     years = set(re.findall(r"\b(?:19|20)\d\d\b", said))
     rest = re.sub(r"\b(?:19|20)\d\d\b|\bmandats emis\b|\bca\b", " ", said)
     for pattern in _STAGES.values():
         rest = re.sub(pattern, " ", rest)
-    if (
-        rest == said
-        or set(rest.split()) - _FILLER
-        or said in {"date", "total"}
-        or (years and rest.split() == said.split())
-    ):
+    if rest == said or set(rest.split()) - _STAGED_FILLER or said == "total" or _other(said):
         return None
     stages = [stage for stage, pattern in _STAGES.items() if re.search(pattern, said)]
     paid = re.search(r"\bmandats emis\b|\bca\b", said)
@@ -234,7 +245,7 @@ _OTHERS = (
     ("programme", r"^(grant programme title|programme name|programme|dispositif|nom demarche ds)$"),
     ("year", r"^(?:subvention |aide )?(annees?|exercice|millesime|year|an)"
              r"( budgetaire| versement| de versement| d attribution| de la subvention| d attribution)?$"),
-    ("date", r"^(award date|date awarded|date of award)$|"
+    ("date", r"^(date|award date|date awarded|date of award)$|"
              r"^(date (de |d )?(attribution|decision|vote|deliberation|la decision|convention|versement|signature)\w*)$"),
     ("currency", r"^(currency|devise|monnaie)$"),
     ("stage", r"^etape$"),

@@ -19,7 +19,7 @@ from ess_analysis.open_data import big
 from ess_analysis.open_data.drafts import write_draft
 from ess_analysis.open_data.told import first_rows, told
 from ess_analysis.open_data.understanding import Understood, understand
-from ess_analysis.sources import SourceSheet, read_source_sheet, sha256
+from ess_analysis.sources import AMOUNT_ROLES, SourceSheet, read_source_sheet, sha256
 
 FINE, BLOCKED, REFUSED = 0, 1, 2
 
@@ -76,6 +76,12 @@ def _read_with(path: Path, sheet: SourceSheet, name: str | None) -> Tables:
             f"Aucune table à lire : {sheet.toml}.",
             seen=[table.sheet for table in sheet.tables] or ["aucune [[table]]"],
             todo="ajoutez une [[table]] à la fiche source, ou changez --sheet.",
+        )
+    if not any(column.role in AMOUNT_ROLES for table in kept for column in table.columns):
+        raise DataError(
+            f"La fiche source ne déclare aucun montant : {sheet.toml}.",
+            seen=[f"« {column.header} » ({column.role})" for table in kept for column in table.columns],
+            todo='donnez le rôle « amount » à une colonne : "Montant" = { role = "amount" }.',
         )
     declared = replace(sheet, path=path, tables=tuple(kept), sha256=found)
     french.show_in(sheet.currency)

@@ -97,11 +97,11 @@ def understand(path: Path, grids: Iterable[Grid], sheet: str | None = None, whol
 
 def _the_table(path: Path, grids: list[Grid], sheet: str | None) -> tuple[_Table, list[Note]]:
     if sheet is not None:
-        named = [grid for grid in grids if grid.sheet == sheet]
+        named = [grid for grid in grids if sheet == _name(grid)]
         if not named:
             raise DataError(
                 f"Feuille absente : « {sheet} » dans {path.name}.",
-                seen=[grid.sheet for grid in grids],
+                seen=[grid.sheet or grid.member or "une table sans nom" for grid in grids],
                 todo="choisissez l'une de ces feuilles avec --sheet.",
             )
         grids = named
@@ -129,16 +129,16 @@ def _the_table(path: Path, grids: list[Grid], sheet: str | None) -> tuple[_Table
     for table in tables:
         if seen and table.grid.hidden:
             notes.append(
-                Note("READ-HIDDEN", "alert", f"Feuille masquée « {table.grid.sheet} » : elle n'est pas lue.")
+                Note("READ-HIDDEN", "alert", f"Feuille masquée « {_name(table.grid)} » : elle n'est pas lue.")
             )
     tables = seen or tables
     kept: list[_Table] = []
     for table in tables:
         twin = next((other for other in kept if _same(other, table)), None)
-        if twin is None or _years_in(twin.grid.sheet) != _years_in(table.grid.sheet):
+        if twin is None or _years_in(_name(twin.grid)) != _years_in(_name(table.grid)):
             kept.append(table)
         else:
-            message = f"La feuille « {table.grid.sheet} » répète les lignes de « {twin.grid.sheet} » : lue une seule fois."
+            message = f"La feuille « {_name(table.grid)} » répète les lignes de « {_name(twin.grid)} » : lue une seule fois."
             notes.append(Note("READ-SHEET-TWICE", "alert", message))
     if len(kept) > 1:
         raise DataError(
@@ -164,13 +164,18 @@ def _unread_sheets(grids: list[Grid], tables: list[Grid], read: _Table) -> Itera
             continue
         rows = int(sum(doubts.numbers_in(row) for row in grid.values.itertuples(index=False)))
         if rows > 2:
-            text = f"La feuille « {grid.sheet} » n'est pas lue : {french.counted(rows, 'ligne')} de nombres"
+            text = f"La feuille « {_name(grid)} » n'est pas lue : {french.counted(rows, 'ligne')} de nombres"
             more = rows > len(read.body)
             yield Note(
                 "READ-SHEET-UNREAD",
                 "blocking" if more else "alert",
                 f"{text}{', plus que la feuille lue' if more else ''}.",
             )
+
+
+def _name(grid: Grid) -> str:
+    """The sheet of a workbook, or the file of an archive."""
+    return grid.sheet or grid.member
 
 
 def _years_in(text: str) -> set[str]:
@@ -370,7 +375,7 @@ class _Reading:
         read = TableRead(
             id="T",
             title=self.path.stem,
-            sheet=grid.sheet,
+            sheet=_name(grid) if self.others else grid.sheet,
             header=table.header,
             record_kind="project",
             stage=stage,
@@ -418,14 +423,19 @@ class _Reading:
         """A column of numbers named by a stage, a year, a section or « total » alone is an amount, beside one that says so."""
         meanings = dict(self.table.meanings)
         for header, said in self.table.meanings.items():
-            if said.role or said.field or said.why not in (Meaning().why, IN_KIND_WORDS):
+            in_kind = not said.role and said.why == IN_KIND_WORDS
+            unsaid = not said.role and not said.field and said.why == Meaning().why
+            if not (in_kind or unsaid or (said.role == "amount" and not said.sure)):
                 continue
-            in_kind = said.why == IN_KIND_WORDS
-            full = replace(said, role="amount") if in_kind else meaning(f"montant {header}")
-            if full.role == "amount" and (in_kind or doubts.names_amount(words(header))):
+            full = meaning(f"montant {header}")
+            if in_kind:
+                full = replace(said, role="amount", section=words(header))
+            if full.role == "amount" and (
+                in_kind or (full.sure and not unsaid) or doubts.names_amount(words(header))
+            ):
                 if doubts.are_numbers(self._values(header)):
                     meanings[header] = replace(full, field="")
-            elif not full.role and full.why != Meaning().why:
+            elif unsaid and not full.role and full.why != Meaning().why:
                 meanings[header] = full
         self.table = replace(self.table, meanings=meanings)
 
@@ -570,7 +580,9 @@ class _Reading:
         if doubts.unit([words(header)]):
             return False
         others = [
-            one for one, said in self.table.meanings.items() if one != header and said.role in ("", "amount")
+            one
+            for one, said in self.table.meanings.items()
+            if one != header and (said.role == "amount" or (not said.role and said.why == Meaning().why))
         ]
         return not any(
             doubts.are_numbers(self._values(one)) and not doubts.other_numbers(words(one)) for one in others
@@ -665,6 +677,15 @@ class _Reading:
         alone = (
             count.eq(1) & ~self.filled[amounts].any(axis="columns") & ~self.filled.index.isin(self.skipped)
         )
+        covered = [
+            row
+            for r1, c1, r2, c2 in self.table.grid.merged
+            if any(c1 <= at <= c2 for at in amounts)
+            for row in range(r1, r2 + 1)
+        ]
+        alone &= ~self.filled.index.isin(
+            covered
+        )  # an amount merged over several lines is refused where it is read
         if self.filled.shape[1] < 2 or not alone.any():
             return
         rows = self.filled.index[alone]
