@@ -31,6 +31,11 @@ CURRENCIES = {
     "GBP": r"£|\bgbp\b|\bpounds?\b|\bsterling\b",
     "USD": r"\$|\busd\b|\bdollars?\b",
 }
+_EURO = r"€|\beur(?:os?)?\b"
+_SIGN = re.compile(
+    r"\[\$([^\]-]+)-?([^\]]*)\]"
+)  # of a number format: [$€-40C], a sign and the country that writes it so
+_FORMAT = re.compile(r'"([^"]*)"|\\(.)|\[\$([^\]-]*)[^\]]*\]|\[[^\]]*\]|[_*].|[0#?.,]+|(.)')
 _UNIT_ALONE = re.compile(
     r"(?:en )?(?:k ?€|m ?€|keur|kf|milliers?|millions?|k|centimes?|kiloeuros?)", re.IGNORECASE
 )
@@ -41,9 +46,43 @@ def unit(texts: Iterable[str]) -> str | None:
     return next((text.strip()[:80] for text in texts if _UNIT.search(text)), None)
 
 
+def shown(number_format: str) -> str:
+    """The words and signs that a number format writes around the digits."""
+    said = (
+        "".join(part or "" for part in found.groups()) or " " for found in _FORMAT.finditer(number_format)
+    )
+    return " ".join("".join(said).split())
+
+
+def shown_currencies(number_formats: Iterable[str]) -> set[str]:
+    """The currencies that number formats show, the euro included; a sign of none of them stands for itself."""
+    found: set[str] = set()
+    for one in number_formats:
+        signs = [(sign.strip(), country.upper()) for sign, country in _SIGN.findall(one) if sign.strip()]
+        foreign = {
+            sign for sign, country in signs
+            if "$" in sign and not (sign in ("$", "US$") and re.fullmatch("|409|.*US", country))
+        }  # fmt: skip
+        words = shown(one)
+        codes = {
+            code
+            for code, sign in {"EUR": _EURO, **CURRENCIES}.items()
+            if re.search(sign, words, re.IGNORECASE)
+        }
+        if re.search(r"\bF\b", words):
+            codes.add("FRF")
+        found |= foreign or codes or {sign for sign, _ in signs}
+    return found
+
+
 def scaled(number_format: str) -> bool:
     """Whether a number format shows euros divided by a thousand: the value of the cell is whole."""
     return bool(re.search(r"[0#],+(?![0#,])", number_format))
+
+
+def shown_unit(number_formats: Iterable[str]) -> str | None:
+    """The first number format that says amounts are in thousands, millions or cents, and does not divide them."""
+    return next((one for one in number_formats if not scaled(one) and _UNIT.search(shown(one))), None)
 
 
 def unit_alone(values: Iterable[object]) -> str | None:

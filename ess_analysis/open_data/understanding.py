@@ -1005,7 +1005,11 @@ class _Reading:
             found |= {
                 code for code, sign in signs.items() if texts.str.contains(sign, regex=True, case=False).any()
             }
-        around = doubts.currencies([*self._titles(), *self._formats()])
+        shown = doubts.shown_currencies(self._formats())
+        found = found or shown
+        for sign in sorted(sign for sign in shown if not re.fullmatch("[A-Z]{3}", sign)):
+            self.missing.append(f"la monnaie : le format des montants montre « {sign} »")
+        around = doubts.currencies(self._titles()) | shown
         if around and not found:
             found = around
         elif around - found:
@@ -1026,7 +1030,7 @@ class _Reading:
         """The number formats of the columns of amounts, as far as the file tells."""
         formats = self.table.grid.formats
         at = [self.table.columns[header] for header in self.table.role("amount")]
-        return [one for column in [*at, -1] for one in formats.get(column, ())]
+        return [one for column in at for one in formats.get(column, ())]
 
     def _refuse_units(self, amounts: list[ColumnRead]) -> None:
         """Thousands, millions or cents said anywhere but in the header of the amount."""
@@ -1042,7 +1046,7 @@ class _Reading:
             if isinstance(value, str) and re.search(r"\ben (?:milliers|k ?€|k ?euros)", value, re.IGNORECASE)
         ]
         found = doubts.unit([*self._titles(), *skipped, *elsewhere, self.table.grid.sheet, self.path.stem])
-        found = found or doubts.unit(one for one in self._formats() if not doubts.scaled(one))
+        found = found or doubts.shown_unit(self._formats())
         amounts_at = {self.table.columns[column.header] for column in amounts}
         for header, at in self.table.columns.items():
             if not found and at not in amounts_at:
