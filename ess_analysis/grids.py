@@ -127,10 +127,11 @@ def _refuse_uncut(name: str, grids: Iterable[Grid]) -> None:
     lines = [line for line in filled[0][0].head(50) if isinstance(line, str) and line.strip()]
     for delimiter, said in ((";", "point-virgule"), ("\t", "tabulation"), (",", "virgule"), ("|", "barre")):
         cuts = [line.count(delimiter) for line in lines]
-        if len(cuts) > 2 and min(cuts) >= 2 and cuts.count(cuts[0]) >= 0.8 * len(cuts):
+        usual = max(cuts, key=cuts.count, default=0)
+        if len(cuts) > 2 and usual >= 2 and cuts.count(usual) >= 0.8 * len(cuts):
             raise DataError(
                 f"Le classeur contient un texte CSV, dans une seule colonne : {name}.",
-                seen=[lines[0]],
+                seen=[lines[cuts.index(usual)][:160]],
                 todo=f"découpez la colonne (Données > Convertir, séparateur : {said}), ou enregistrez ce texte en .csv.",
             )
 
@@ -598,7 +599,7 @@ def _xls_facts(name: str, content: bytes) -> dict[str, _Facts]:
                 codes[_u16(body, 0)] = _xls_text(body, 2, recent, 2 if recent else 1)
             elif kind == 0xE0:
                 styles.append(_u16(body, 2))
-            elif kind == 0x85:
+            elif kind == 0x85 and body[5] == 0:  # a sheet of cells
                 at = struct.unpack_from("<I", body)[0]
                 found[_xls_text(body, 6, recent, 1)] = _xls_sheet(
                     stream, at, [codes.get(one, "") for one in styles], recent

@@ -388,7 +388,7 @@ def test_a_cut_workbook_is_refused_in_french(tmp_path: Path) -> None:
 
 
 def test_a_csv_in_one_column_is_named(tmp_path: Path, size: str) -> None:
-    lines = [[";".join(map(str, row))] for row in [HEAD, *ROWS]]
+    lines = [["Aides de 2020"], *([";".join(map(str, row))] for row in [HEAD, *ROWS])]
     refused(
         xlsx(tmp_path, lines),
         "un texte CSV, dans une seule colonne",
