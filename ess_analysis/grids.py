@@ -789,16 +789,49 @@ def _of_json(path: Path, name: str, content: bytes) -> Grid:
             f"JSON aux clés démesurées : {name}.", seen=header[:3], todo="demandez un export en CSV."
         )
     values = pd.DataFrame([header, *([row.get(key) for key in header] for row in flat)], dtype=object)
-    said = [
-        whole[key]
-        for key in ("total_count", "nhits", "count", "total")
-        if isinstance(whole, dict) and key in whole
-    ]
+    said = [number for number in _announced(whole) if number > len(rows)]
     notes = []
-    if any(isinstance(number, int) and number > len(rows) for number in said):
+    if said:
         text = f"Export tronqué : le fichier annonce {max(said)} lignes et en contient {len(rows)}."
         notes.append(Note("READ-TRUNCATED", "blocking", text))
+    elif _goes_on(whole):
+        text = "Export tronqué : le fichier donne l'adresse d'une page suivante, ou dit que la limite est atteinte."
+        notes.append(Note("READ-TRUNCATED", "blocking", text))
     return Grid(path, "", values, encoding="utf-8", notes=tuple(notes))
+
+
+_TOTALS = {
+    "total_count",
+    "nhits",
+    "count",
+    "total",
+    "totalcount",
+    "numbermatched",
+    "totalfeatures",
+    "odatacount",
+}
+_NEXT = {"next", "odatanextlink", "nextlink", "nextpage"}
+
+
+def _around(whole: object) -> Iterator[tuple[str, object]]:
+    """The keys and values around the list of lines, as far as two objects deep: « meta », « links »."""
+    for key, value in whole.items() if isinstance(whole, dict) else ():
+        yield re.sub(r"[^a-z_]", "", str(key).lower()), value
+        if isinstance(value, dict):
+            yield from _around(value)
+
+
+def _announced(whole: object) -> list[int]:
+    """How many lines an export says that there are."""
+    return [value for key, value in _around(whole) if key in _TOTALS and isinstance(value, int)]
+
+
+def _goes_on(whole: object) -> bool:
+    """Whether an export says that other lines follow on another page."""
+    return any(
+        (key in _NEXT and value) or (key == "exceededtransferlimit" and value is True)
+        for key, value in _around(whole)
+    )
 
 
 def _whole(digits: str) -> int | str:

@@ -30,6 +30,7 @@ from ess_analysis import french, identifiers, schema
 from ess_analysis.delimited import Note, read_delimited, swallows
 from ess_analysis.grids import TEXTS, Grid
 from ess_analysis.load import KIND_WORDS, MIXED, SHOWN_NOTES, closed_word, distinct_amounts
+from ess_analysis.open_data import doubts
 from ess_analysis.open_data.headers import words
 from ess_analysis.open_data.understanding import understand
 from ess_analysis.sources import SourceSheet
@@ -102,6 +103,7 @@ class _Piece:
     lines: int
     # For each key asked for: its texts and those of the kind, the sum and count of amounts; and for NUMBERS.
     by: dict[str, pa.Table]
+    words: dict[int, list[str]]  # the distinct texts of the columns that sort lines
     others: pa.Table
 
 
@@ -120,6 +122,11 @@ class _Pass:
         self.keys = {key: self._key(key) for key in by}
         self.facts = [self.at[role] for role in FACTS if role in self.at]
         self.worded = [self.at[role] for role in ("recipient", "title", "funder") if role in self.at]
+        body = grid.values.iloc[self.table.header[1] :]
+        self.sorting = {  # columns that sort lines: a word met further down may say that lines are no grants
+            at: name for at, name in enumerate(self.header) if doubts.sorts_lines(body[at])
+        }
+        self.words: dict[int, set[str]] = {at: set() for at in self.sorting}
         self.lines = self.unread = 0
         self.lost: list[Note] = []
         self.read: dict[str, Decimal | None] = {}  # amounts that needed the reader of French, by their text
@@ -132,6 +139,8 @@ class _Pass:
                 found[key] = _together([*found[key], table])
             if piece.others.num_rows:
                 more.append((piece.others, self._judged(piece.others)))
+            for column, texts in piece.words.items():
+                self._refuse_words(column, texts)
             self.lines += piece.lines
         findings = [*self.notes, *self._unread_notes(), *self._identifier_notes(found[NUMBERS])]
         text = "Fichier additionné morceau par morceau, sans être gardé en mémoire : les doublons n'y sont pas cherchés."
@@ -182,7 +191,8 @@ class _Pass:
         by = {key: _grouped(table, self._columns(key)) for key in self.keys}
         if "recipient_id" in self.at:
             by[NUMBERS] = _grouped(table, [f"c{self.at['recipient_id']}"])
-        return _Piece(table.num_rows, by, kept)
+        words = {at: pc.unique(table[f"c{at}"]).to_pylist() for at in self.sorting}
+        return _Piece(table.num_rows, by, words, kept)
 
     def _columns(self, key: str) -> list[str]:
         """The columns of a key and of the kind, once each."""
@@ -199,7 +209,9 @@ class _Pass:
     def _cut(self, piece: pa.Buffer) -> pa.Table:
         """The lines of a piece, the columns needed as texts; Undecided on a line not of the table."""
         needed = {self.at["amount"], *self.facts, *([] if self.facts else self.worded)}
-        needed |= {at for at in (*self.keys.values(), self.at.get("kind")) if at is not None}
+        needed |= {at for at in (*self.keys.values(), self.at.get("kind")) if at is not None} | {
+            *self.sorting
+        }
         lines = _counted(piece, b"\n") + (piece.slice(piece.size - 1).to_pybytes() != b"\n")
         try:
             _refuse_bytes(piece)
@@ -280,12 +292,32 @@ class _Pass:
             rest = french.number(self.unread - len(self.lost))
             yield Note("READ-AMOUNT", "blocking", f"Et {rest} autres cellules de même.")
 
+    def _refuse_words(self, column: int, texts: list[str]) -> None:
+        """Undecided on the words of a column that sorts lines, where they say refused, lent or another stage."""
+        if self.words[column] >= {*texts}:
+            return
+        self.words[column] |= {*texts}
+        said = pd.Series(sorted(self.words[column]), dtype="object")
+        role = next((role for role, at in self.at.items() if at == column), "")
+        if doubts.not_granted(words(self.header[column]), said) or doubts.stages_told(said):
+            raise Undecided
+        if role != "kind" and (doubts.other_kind(said) or any(map(doubts.speaks_of_other, said))):
+            raise Undecided
+
     def _refuse_doubtful(self, table: pa.Table) -> None:
         """Nothing, if every amount stands beside the facts that only data have; Undecided otherwise.
 
         A total has no recipient's number, no date, no scheme; where none of these is read, its words tell.
         """
-        doubtful = pc.not_equal(table[f"c{self.at['amount']}"], "")
+        known = doubtful = pc.not_equal(table[f"c{self.at['amount']}"], "")
+        if not pc.all(
+            known
+        ).as_py():  # a line without an amount nor a fact is a title, which may change what follows
+            blank = pc.invert(known)
+            for at in self.facts:
+                blank = pc.and_(blank, pc.equal(table[f"c{at}"], ""))
+            if self.facts and pc.any(blank).as_py():
+                raise Undecided
         for at in self.facts or self.worded:
             texts = table[f"c{at}"]
             if not self.facts and pc.any(pc.match_substring_regex(texts, _TOTAL)).as_py():

@@ -202,6 +202,11 @@ def all_kinds(values: pd.Series) -> bool:
     return bool(read - {"cash"}) and None not in read
 
 
+def sorts_lines(values: pd.Series) -> bool:
+    """Whether a column holds few texts, as one that sorts lines does: a state, a type, a stage."""
+    return any(re.search(r"[^\W\d_]", text) for text in _categories(values))
+
+
 def _categories(values: pd.Series) -> list[str]:
     """The distinct texts of a column that sorts lines; none for a column of names or free texts."""
     distinct = [value for value in pd.unique(values) if isinstance(value, str) and value.strip()]

@@ -115,6 +115,12 @@ def _the_table(path: Path, grids: list[Grid], sheet: str | None) -> tuple[_Table
             for value in table.body[table.columns[header]].head(200)
             if not _blank(value)
         ]
+        if _uncomputed(found):
+            raise DataError(
+                f"Formules sans valeur calculée : {path.name}, « {found[0].role('amount')[0]} ».",
+                seen=list(found[0].grid.formulas.values())[:3],
+                todo="ouvrez le classeur dans un tableur et enregistrez-le.",
+            )
         raise DataError(
             f"Aucun montant sous l'en-tête : {path.name}."
             if not cells
@@ -155,6 +161,16 @@ def _the_table(path: Path, grids: list[Grid], sheet: str | None) -> tuple[_Table
     if sheet is None:
         notes += _unread_sheets(grids, [table.grid for table in found], kept[0])
     return kept[0], notes
+
+
+def _uncomputed(tables: list[_Table]) -> bool:
+    """Whether cells of amounts are formulas that hold no value."""
+    return any(
+        (row, table.columns[header]) in table.grid.formulas
+        for table in tables
+        for header in table.role("amount")
+        for row in range(table.header[1], len(table.grid.values))
+    )
 
 
 def _unread_sheets(grids: list[Grid], tables: list[Grid], read: _Table) -> Iterator[Note]:
@@ -357,6 +373,7 @@ class _Reading:
         self._refuse_units(amounts)
         self._refuse_other_lines(columns)
         self._refuse_named_otherwise(amounts)
+        self._refuse_struck()
         stage = self._stage(amounts)
         grid, table = self.table.grid, self.table
         for header in table.columns:
@@ -677,15 +694,15 @@ class _Reading:
         alone = (
             count.eq(1) & ~self.filled[amounts].any(axis="columns") & ~self.filled.index.isin(self.skipped)
         )
+        named_at = [self.table.columns[header] for header in self.table.role("recipient")]
         covered = [
             row
             for r1, c1, r2, c2 in self.table.grid.merged
             if any(c1 <= at <= c2 for at in amounts)
-            for row in range(r1, r2 + 1)
+            for row in self.filled.index.intersection([*range(r1, r2 + 1)])
+            if self.filled.loc[row, named_at].any()
         ]
-        alone &= ~self.filled.index.isin(
-            covered
-        )  # an amount merged over several lines is refused where it is read
+        alone &= ~self.filled.index.isin(covered)  # such an amount is refused where it is read
         if self.filled.shape[1] < 2 or not alone.any():
             return
         rows = self.filled.index[alone]
@@ -1118,6 +1135,17 @@ class _Reading:
                     f"« {text.strip()[:60]} » : ces montants sont-ils des subventions accordées ?"
                 )
                 return
+
+    def _refuse_struck(self) -> None:
+        """Lines struck through: crossed out by the one who keeps the workbook."""
+        rows = [
+            row for row in self.filled.index if row in self.table.grid.struck_rows and row not in self.skipped
+        ]
+        if rows:
+            listed = ", ".join(str(row + 1) for row in rows[:5])
+            self.missing.append(
+                f"les lignes barrées ({listed}{'…' if len(rows) > 5 else ''}) : faut-il les compter ?"
+            )
 
     def _skip_numbered(self) -> None:
         """The rows of column numbers under the header."""
