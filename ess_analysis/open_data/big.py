@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 from typing import Any
 
@@ -309,14 +309,10 @@ class _Pass:
 
         A total has no recipient's number, no date, no scheme; where none of these is read, its words tell.
         """
-        known = doubtful = pc.not_equal(table[f"c{self.at['amount']}"], "")
-        if not pc.all(
-            known
-        ).as_py():  # a line without an amount nor a fact is a title, which may change what follows
-            blank = pc.invert(known)
-            for at in self.facts:
-                blank = pc.and_(blank, pc.equal(table[f"c{at}"], ""))
-            if self.facts and pc.any(blank).as_py():
+        doubtful = pc.not_equal(table[f"c{self.at['amount']}"], "")
+        if not pc.all(doubtful).as_py():  # a line of one text alone is a title, which may change what follows
+            filled = [pc.cast(pc.not_equal(column, ""), pa.int16()) for column in table.columns]
+            if pc.any(pc.and_(pc.invert(doubtful), pc.less(reduce(pc.add, filled), 2))).as_py():
                 raise Undecided
         for at in self.facts or self.worded:
             texts = table[f"c{at}"]

@@ -1209,7 +1209,7 @@ class _Reading:
         at, first = self.table.columns[header], self.table.columns[read]
         between = [one for one in self.table.role("amount") if first < self.table.columns[one] < at]
         alike = words(self._header_text(at)) == words(self._header_text(first))
-        if alike and between and set(self._values(header)) != set(self._values(read)):
+        if alike and between and self._values(header).tolist() != self._values(read).tolist():
             self.missing.append(f"« {header} » : une seconde liste à côté de la première ?")
 
     def _tell_undated(self, columns: list[ColumnRead], year: int | None) -> None:
