@@ -93,7 +93,10 @@ ASKED = {
         + "".join(f"{n};{e};{m};{e + 10}\n" for n, e, m in zip(NAMES, SUMS, NAMES[::-1], strict=True)),
         "seconde liste",
     ),
-    "years under the header": (f"Association;Subventions attribuées;\n;2021;2022\n{THREE.replace('Fonctionnement', '100')}", "second niveau"),
+    "years under the header": (
+        f"Association;Subventions attribuées;\n;2021;2022\n{THREE.replace('Fonctionnement', '100')}",
+        "second niveau",
+    ),
     "another table above": (
         f"Association;Montant;;\n{''.join(f'{n};{e};;' + chr(10) for n, e in LINES)}"
         "Bénéficiaire;Montant;Objet;Date de décision\nZoé;100;x;2022-01-02\nYves;200;y;2022-01-03\n",
