@@ -20,6 +20,7 @@ ORDER = [
     "workbooks",
     "terminal",
     "delimited",
+    "sheet_facts",
     "grids",
     "sources",
     "territories",

@@ -15,7 +15,7 @@ import xlwt
 from openpyxl.styles import Font, PatternFill
 
 import ess_analysis as ess
-from ess_analysis import grids
+from ess_analysis import grids, sheet_facts
 from ess_analysis.errors import DataError
 from ess_analysis.load import Tables
 from ess_analysis.open_data import doubts
@@ -314,7 +314,7 @@ def test_the_stream_of_a_tiny_xls_is_found(tmp_path: Path) -> None:
         "<HH10xII4xIIIIII", 9, 6, 1, 1, 4096, 2, 1, end, 0, 0
     )
     content = head.ljust(512, b"\xff") + table + directory + small + stream.ljust(512, b"\0")
-    assert grids._xls_stream(content) == stream
+    assert sheet_facts._xls_stream(content) == stream
 
 
 # --- .xlsx ---------------------------------------------------------------------------------------------

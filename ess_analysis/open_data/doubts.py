@@ -345,6 +345,7 @@ def begins_summary(label: str) -> bool:
 
 
 def in_capitals(label: str) -> bool:
+    """Whether the words of a line are in capitals alone, as headings are."""
     letters = [sign for sign in label if sign.isalpha()]
     return len(letters) > 3 and label == label.upper()
 

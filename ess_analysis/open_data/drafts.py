@@ -10,8 +10,10 @@ from pathlib import Path
 from ess_analysis.errors import DataError
 from ess_analysis.grids import Grid, read_grids
 from ess_analysis.load import header_columns
+from ess_analysis.open_data.amounts import UNSURE
+from ess_analysis.open_data.choosing import HEADER_WITHIN
 from ess_analysis.open_data.headers import meaning
-from ess_analysis.open_data.understanding import HEADER_WITHIN, UNSURE, Understood, understand
+from ess_analysis.open_data.understanding import Understood, understand
 from ess_analysis.sources import ColumnRead, SourceSheet, TableRead, sha256
 from ess_analysis.writing import write_whole
 

@@ -1,0 +1,388 @@
+"""The columns of a table that hold its amounts: their sign, their unit, their currency, which add up others."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+
+from ess_analysis.delimited import Note
+from ess_analysis.load import SIGNS
+from ess_analysis.open_data import doubts
+from ess_analysis.open_data.choosing import blank
+from ess_analysis.open_data.headers import IN_KIND_WORDS, Meaning, meaning, words
+from ess_analysis.open_data.lines import Lines, about_rows, digits, lettered
+from ess_analysis.sources import ColumnRead
+
+UNSURE = "peut-être un montant : l'en-tête ne le dit pas assez"
+_NUMERIC = (  # headers under which whole numbers of one to three digits are at home
+    r"\b(code|n|no|num|numero|dep|departement|dept|insee|cp|postal|nombre|nb|taux|pourcentage|pct|age|mois|jour|annee|an|"
+    r"chapitre|article|fonction|sous fonction|section|classe|rang|ordre|id|identifiant|ref|reference|duree|canton|axe|"
+    r"version|lot|tranche|note|effectif|adherents|quantite|number|count)\b|%"
+)
+
+
+class Amounts(Lines):
+    """The columns of amounts of a table being understood."""
+
+    def _amounts_by_content(self) -> None:
+        """A column of numbers named by a stage, a year, a section or « total » alone is an amount, beside one that says so."""
+        meanings = dict(self.table.meanings)
+        for header, said in self.table.meanings.items():
+            in_kind = not said.role and said.why == IN_KIND_WORDS
+            unsaid = not said.role and not said.field and said.why == Meaning().why
+            if not (in_kind or unsaid or (said.role == "amount" and not said.sure)):
+                continue
+            full = meaning(f"montant {header}")
+            if in_kind:
+                full = replace(said, role="amount", section=words(header))
+            if full.role == "amount" and (
+                in_kind or (full.sure and not unsaid) or doubts.names_amount(words(header))
+            ):
+                if doubts.are_numbers(self._values(header)):
+                    meanings[header] = replace(full, field="")
+            elif unsaid and not full.role and full.why != Meaning().why:
+                meanings[header] = full
+        self.table = replace(self.table, meanings=meanings)
+
+    def _keep_total(self) -> None:
+        """The column that adds up all the others, where their names do not say that they are amounts: it is the amount."""
+        meanings = self.table.meanings
+        numbers = {
+            header: self._euros(header)[0]
+            for header, said in meanings.items()
+            if (said.role == "amount" and not said.kind)
+            or (
+                said.role in ("", "title")
+                and said.why == Meaning().why
+                and not doubts.other_numbers(words(header))
+            )
+            if doubts.are_numbers(self._values(header))
+        }
+        frames = pd.DataFrame(numbers)
+        for header in [one for one in self.table.role("amount") if one in frames]:
+            parts = frames.drop(columns=header)
+            named = [one for one in map(str, parts) if meanings[one].role == "amount" and meanings[one].sure]
+            if parts.shape[1] < 2 or len(named) == parts.shape[1]:
+                continue
+            gap = (frames[header] - parts.sum(axis="columns", min_count=1)).dropna().abs()
+            if len(gap) > 1 and len(gap) >= 0.9 * len(frames) and gap.lt(0.005).all():
+                part = Meaning(why=f"détail de « {header} »")
+                self.table = replace(
+                    self.table, meanings={**meanings, **dict.fromkeys(map(str, parts), part)}
+                )
+                return
+
+    def _refuse_headers(self) -> None:
+        """Another table above this one, or a level of the header taken for its first row."""
+        if self.table.above:
+            self.missing.append(
+                f"la ligne {self.table.above} : l'en-tête d'une autre table, au-dessus de celle-ci"
+            )
+        for first in self.body.iloc[:1].to_dict(orient="records"):
+            texts = [str(value).removesuffix(".0") for value in first.values() if not blank(value)]
+            texts = [text for text in texts if not re.fullmatch(r"\(.*\)|en (?:€|euros?)", text.strip())]
+            years = len(set(texts)) > 1 and all(re.fullmatch(r"(?:19|20)\d\d", text) for text in texts)
+            over = [first[self.table.columns[header]] for header in self.table.role("amount")]
+            words_over = any(
+                not blank(value) and re.fullmatch(r"\D*[^\W\d_]\D*", str(value)) for value in over
+            )
+            if years or (texts and words_over and not any(re.search(r"\d", text) for text in texts)):
+                self._ask_level(texts)
+
+    def _ask_level(self, texts: list[str]) -> None:
+        row = self.table.header[1] + 1
+        self.missing.append(f"la ligne {row} ({', '.join(texts)[:80]}) : un second niveau d'en-tête ?")
+
+    def _refuse_unread(self, amounts: list[ColumnRead]) -> None:
+        """Numbers that look like amounts, in a column that the table reads under no name."""
+        for header, why in self.ignored.items():
+            if (
+                why == Meaning().why
+                and amounts
+                and doubts.look_like_amounts(words(header), self._values(header))
+            ):
+                self.missing.append(
+                    f"« {header} » : des nombres qui ressemblent à des montants, à lire ou à laisser ?"
+                )
+
+    def _amount_columns(self) -> list[ColumnRead]:
+        table = self.table
+        named = [
+            header
+            for header in table.role("amount")
+            if not self._values(header).map(doubts.says_no_amount).all()
+        ]
+        for header in table.role("amount"):
+            if header not in named:
+                self.ignored[header] = "colonne vide"
+        self._skip_repeated_headers(named)
+        self.decimal = self._decimal(named)
+        self._skip_lines_apart(named)
+        read: list[str] = []
+        unsure: list[str] = []
+        wordy: list[tuple[str, float]] = []
+        for header in named:
+            values = self._values(header)
+            if values.empty:
+                continue
+            unread = self._euros(header)[1].mean()
+            if unread <= 0.2 and table.meanings[header].sure:
+                read.append(header)
+            elif unread <= 0.2:
+                unsure.append(header)
+            elif table.meanings[header].sure:
+                wordy.append((header, unread))
+            if unread > 0.2:
+                self.ignored[header] = "texte, sans montant"
+        for header, unread in wordy:
+            digits = self._values(header).map(lambda value: bool(re.search(r"\d", str(value)))).any()
+            if digits or not read:
+                self.missing.append(
+                    f"« {header} » : {unread:.0%} des cellules ne se lisent pas comme des montants"
+                )
+        if read and unsure:
+            kept = self._without_sums([*read, *unsure], ask=False)
+            read, unsure = [one for one in read if one in kept], [one for one in unsure if one in kept]
+        if len(unsure) == 1 and not read and not wordy and self._alone(unsure[0]):
+            text = f"« {unsure[0]} » est lu comme le montant : c'est la seule colonne de sommes."
+            self.notes.append(Note("READ-AMOUNT-COLUMN", "alert", text))
+            read, unsure = unsure, []
+        asked = f" (« {' », « '.join(unsure)} » ?)" if unsure else ""
+        if not read:
+            self.missing.append(f"la colonne des montants{asked}")
+        elif unsure:
+            self.missing.append(f"ce que sont les autres montants{asked}")
+        self.ignored |= dict.fromkeys(unsure, UNSURE)
+        self._skip_totals(read)
+        read = self._without_sums(read)
+        self._refuse_rivals(read)
+        self._refuse_shift(read)
+        return [self._column(header) for header in read]
+
+    def _alone(self, header: str) -> bool:
+        """Whether no other column of the table holds sums, read or not."""
+        if doubts.unit([words(header)]):
+            return False
+        others = [
+            one
+            for one, said in self.table.meanings.items()
+            if one != header and (said.role == "amount" or (not said.role and said.why == Meaning().why))
+        ]
+        return not any(
+            doubts.are_numbers(self._values(one)) and not doubts.other_numbers(words(one)) for one in others
+        )
+
+    def _column(self, header: str) -> ColumnRead:
+        said = self.table.meanings[header]
+        return ColumnRead(header, "amount", stage=said.stage, kind=said.kind, year=said.year, unit=said.unit)
+
+    def _decimal(self, named: list[str]) -> str:
+        """The decimal sign that the amounts themselves settle, empty where nothing needs it."""
+        texts = pd.concat([self._values(header) for header in named]) if named else pd.Series(dtype="object")
+        texts = pd.Series(pd.unique(texts[texts.map(lambda value: isinstance(value, str))]), dtype="str")
+        if self.currency in ("GBP", "USD"):
+            return "."
+        bare = texts.str.replace(r"[\s\u00a0\u202f€£$]|eur\w*", "", regex=True, case=False)
+        signs = {
+            sign: bare.str.fullmatch(rf"[-−(]?[1-9]\d{{0,2}}{re.escape(sign)}\d{{3}}\)?").any()
+            for sign in ",."
+        }
+        if not any(signs.values()):
+            return ""
+        says = {}
+        for sign, other in ((",", "."), (".", ",")):
+            s, o = re.escape(sign), re.escape(other)
+            long = bare.str.fullmatch(rf"[-−(]?(?:(?:0|\d{{4,}}){s}\d{{3}}|\d+{s}\d{{4,}})\)?").any()
+            cents = bare.str.fullmatch(rf"[-−(]?\d+{s}\d{{1,2}}\)?").any() and not signs[sign]
+            grouped = bare.str.fullmatch(
+                rf"[-−(]?(?:\d{{1,3}}(?:{o}\d{{3}})+{s}\d+|\d{{1,3}}(?:{o}\d{{3}}){{2,}})\)?"
+            ).any()
+            says[sign] = bool(long or cents or (grouped and not signs[sign]))
+        if says[","] != says["."]:
+            return "," if says[","] else "."
+        self.missing.append(
+            f"le signe décimal : « {next(iter(texts[bare.str.fullmatch(r'[1-9][0-9]{0,2}[.,][0-9]{3}')]), '')} » se lit de deux façons"
+        )
+        return ""
+
+    def _without_sums(self, read: list[str], ask: bool = True) -> list[str]:
+        """The amount columns, those that only add up the others left out."""
+        frames = pd.DataFrame({header: self._euros(header)[0] for header in read})
+        if len(read) < 2:
+            return read
+        money = [header for header in read if not self.table.meanings[header].kind]
+        partial: list[tuple[str, int]] = []
+        for header in money:
+            own = self.table.meanings[header].stage
+            others = [other for other in money if other != header]
+            if own and {self.table.meanings[other].stage for other in others} - {own, ""}:
+                continue  # what was voted is not the sum of what was paid, though it is as much
+            if not others:
+                continue
+            total, parts = frames[header], frames[others].sum(axis="columns", min_count=1)
+            both = total.notna() & parts.notna()
+            equal = (total - parts).abs()[both] < 0.005
+            summing = len(others) > 1 or "total" in words(header)
+            if summing and both.mean() > 0.9 and equal.all():
+                self.ignored[header] = "somme des autres colonnes"
+                return [one for one in read if one != header]
+            if "total" in words(header) and 0.5 < equal.mean() < 1 and both.mean() > 0.5:
+                partial.append((header, equal.index[~equal][0]))
+            if len(others) == 1 and not both.any() and self._is_parent(total, parts):
+                self.ignored[header] = "montant des lignes mères, détaillé par les lignes filles"
+                self.skipped |= set(total.dropna().index)
+                self.notes.append(
+                    about_rows(
+                        "READ-PARENT",
+                        "info",
+                        total.dropna().index,
+                        "est une ligne mère, détaillée dessous",
+                        "sont des lignes mères, détaillées dessous",
+                    )
+                )
+                return [one for one in read if one != header]
+        if ask and partial:
+            header, row = partial[0]
+            self.missing.append(
+                f"la ligne {row + 1} : « {header} » n'y est pas la somme des autres colonnes, comme ailleurs"
+            )
+        return read
+
+    def _is_parent(self, total: pd.Series, parts: pd.Series) -> bool:
+        """Whether each parent's amount is the sum of its lines: those below it, or those of the same recipient."""
+        rows = total.index
+        families: list[pd.Series[Any]] = [total.notna().cumsum()]
+        for header in [*self.table.role("recipient_id"), *self.table.role("recipient")]:
+            families.append(self.body[self.table.columns[header]].loc[rows].astype("str"))
+        for family in families:
+            gap = (total.groupby(family).sum() - parts.groupby(family).sum()).abs()
+            if len(total.dropna()) > 1 and gap.lt(0.005).all():
+                return True
+        return False
+
+    def _refuse_rivals(self, read: list[str]) -> None:
+        """Two columns that could each be *the* amount, with nothing to tell them apart."""
+        for at, header in enumerate(read):
+            said = self.table.meanings[header]
+            for other in read[:at]:
+                beside = self.table.meanings[other]
+                apart = said.stage and beside.stage and said.stage != beside.stage
+                apart = (
+                    apart
+                    or (said.year and beside.year and said.year != beside.year)
+                    or said.kind != beside.kind
+                )
+                apart = apart or (said.section and beside.section and said.section != beside.section)
+                if not apart:
+                    self.missing.append(f"lequel est le montant : « {other} » ou « {header} » ?")
+
+    def _refuse_pushed(self) -> None:
+        """A delimiter inside a text pushes the line by one column: the last one, blank elsewhere, is filled."""
+        if not self.table.grid.delimiter or len(self.body) < 2:
+            return
+        columns = [int(str(at)) for at in self.body]
+        count = {at: int(self.filled[at].sum()) for at in columns}
+        rare = [at for at in columns if 0 < count[at] <= max(1, len(self.body) // 50)]
+        full = [at for at in columns if count[at] >= 0.9 * len(self.body)]
+        pushed = self.filled[rare].any(axis="columns") & ~self.filled.index.isin(self.skipped)
+        for at in full if rare else []:
+            if not digits(self.body[at][~pushed]).mean() > 0.9:
+                continue
+            texts = lettered(self.body[at][pushed]).dropna()
+            for row, text in texts[~texts.str.contains("[0-9]", regex=True)].head(1).items():
+                said = f"« {str(text).strip()} » dans une colonne de nombres, une ligne décalée ?"
+                self.missing.append(f"la ligne {int(str(row)) + 1} : {said}")
+                return
+
+    def _refuse_shift(self, read: list[str]) -> None:
+        """A decimal comma without quotes, in a file cut at commas, pushes its cents into the next column."""
+        self._refuse_pushed()
+        if self.table.grid.delimiter != ",":
+            return
+        named = {at: header for header, at in self.table.columns.items()}
+        for header in read:
+            beside = named.get(self.table.columns[header] + 1)
+            if beside is None or self.table.meanings[beside].role == "amount":
+                continue
+            texts = self._values(beside).astype("str").str.strip()
+            cents = texts.str.fullmatch(r"\d{1,3}(?:\.\d+)?\s*(?:€|euros?|EUR)?").fillna(False).astype("bool")
+            known = not re.search(_NUMERIC, words(beside)) or beside.startswith("colonne ")
+            if cents.any() and (known or not cents.all()):
+                row = texts.index[cents][0]
+                self.missing.append(
+                    f"la ligne {row + 1} : « {texts[row]} » à droite du montant, des centimes décalés ?"
+                )
+
+    def _currency(self) -> str:
+        """The one currency that a header, a column or the signs in the cells say."""
+        amounts = self.table.role("amount")
+        found = {self.table.meanings[header].currency for header in amounts} - {""}
+        for header in self.table.role("currency"):
+            codes = {str(value).strip().upper() for value in self._values(header)}
+            found |= {
+                {"€": "EUR", "EURO": "EUR", "EUROS": "EUR", "£": "GBP"}.get(code, code) for code in codes
+            }
+        for header in amounts if not found else []:
+            texts = (
+                self._values(header).map(lambda value: value if isinstance(value, str) else "").astype("str")
+            )
+            signs = {"EUR": r"€|\beuros?\b", **SIGNS}
+            found |= {
+                code for code, sign in signs.items() if texts.str.contains(sign, regex=True, case=False).any()
+            }
+        shown = doubts.shown_currencies(self._formats())
+        found = found or shown
+        for sign in sorted(sign for sign in shown if not re.fullmatch("[A-Z]{3}", sign)):
+            self.missing.append(f"la monnaie : le format des montants montre « {sign} »")
+        around = doubts.currencies(self._titles()) | shown
+        if around and not found:
+            found = around
+        elif around - found:
+            self.missing.append(
+                f"la monnaie : {', '.join(sorted(around | found))} selon l'endroit du fichier"
+            )
+        english = any(re.search(r"\b(amount|paid|award\w*|grants?)\b", words(header)) for header in amounts)
+        if english and not found:
+            self.missing.append("la monnaie : les en-têtes sont en anglais et rien ne la dit")
+        if len(found) > 1:
+            self.missing.append(f"la monnaie : {', '.join(sorted(found))} dans le même fichier")
+        if found and found != {"EUR"} and len(found) == 1:
+            code = next(iter(found))
+            self.notes.append(Note("READ-CURRENCY", "alert", f"Montants en {code}, non convertis."))
+        return next(iter(sorted(found)), "EUR")
+
+    def _formats(self) -> list[str]:
+        """The number formats of the columns of amounts, as far as the file tells."""
+        formats = self.table.grid.formats
+        at = [self.table.columns[header] for header in self.table.role("amount")]
+        return [one for column in at for one in formats.get(column, ())]
+
+    def _refuse_units(self, amounts: list[ColumnRead]) -> None:
+        """Thousands, millions or cents said anywhere but in the header of the amount."""
+        if any(column.unit != 1 for column in amounts):
+            return
+        filled = self.filled.loc[sorted(self.skipped)].sum(axis="columns")
+        thin = self.body.loc[filled.index[filled < 3]].to_numpy().ravel()
+        skipped = [str(value) for value in thin if isinstance(value, str)]
+        elsewhere = [
+            str(value)
+            for grid in self.others
+            for value in grid.values.iloc[:200].to_numpy().ravel()
+            if isinstance(value, str) and re.search(r"\ben (?:milliers|k ?€|k ?euros)", value, re.IGNORECASE)
+        ]
+        found = doubts.unit([*self._titles(), *skipped, *elsewhere, self.table.grid.sheet, self.path.stem])
+        found = found or doubts.shown_unit(self._formats())
+        amounts_at = {self.table.columns[column.header] for column in amounts}
+        for header, at in self.table.columns.items():
+            if not found and at not in amounts_at:
+                found = (
+                    doubts.unit([header])
+                    if self.table.meanings[header].role == "" and len(header) < 40
+                    else None
+                )
+                found = found or doubts.unit_alone(pd.unique(self._values(header))[:50])
+        if found:
+            self.missing.append(f"l'unité des montants : « {found} » est écrit hors de leur en-tête")

@@ -1,0 +1,288 @@
+"""Which sheet of a file holds its table, and which rows are the header."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ess_analysis import french
+from ess_analysis.delimited import Note
+from ess_analysis.errors import DataError
+from ess_analysis.grids import Grid
+from ess_analysis.load import SIGNS, distinct_amounts, header_columns, header_levels
+from ess_analysis.open_data import doubts
+from ess_analysis.open_data.headers import Meaning, meaning, words
+
+HEADER_WITHIN = 60  # rows: a header further down is not looked for
+LONGEST_HEADER = 160  # characters: a longer text is no header
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table found in a grid: its header rows, its columns, the columns' meanings."""
+
+    grid: Grid
+    header: tuple[int, int]
+    columns: Mapping[str, int]
+    meanings: Mapping[str, Meaning]
+    above: int = 0  # the line of another header above this one, over amounts of its own; 0 for none
+
+    @property
+    def body(self) -> pd.DataFrame:
+        return self.grid.values.iloc[self.header[1] :]
+
+    def role(self, role: str) -> list[str]:
+        return [header for header, said in self.meanings.items() if said.role == role]
+
+
+def the_table(path: Path, grids: list[Grid], sheet: str | None) -> tuple[Table, list[Note]]:
+    """The one table of a file, and what is told of its other sheets; DataError where there is none, or two."""
+    if sheet is not None:
+        named = [grid for grid in grids if sheet == name_of(grid)]
+        if not named:
+            raise DataError(
+                f"Feuille absente : « {sheet} » dans {path.name}.",
+                seen=[grid.sheet or grid.member or "une table sans nom" for grid in grids],
+                todo="choisissez l'une de ces feuilles avec --sheet.",
+            )
+        grids = named
+    found = [table for grid in grids if (table := _table_of(grid)) and not _is_pivot(table)]
+    tables = [table for table in found if _has_amounts(table)]
+    if found and not tables:
+        cells = [
+            str(value)
+            for table in found
+            for header in table.role("amount")
+            for value in table.body[table.columns[header]].head(200)
+            if not blank(value)
+        ]
+        if _uncomputed(found):
+            raise DataError(
+                f"Formules sans valeur calculée : {path.name}, « {found[0].role('amount')[0]} ».",
+                seen=list(found[0].grid.formulas.values())[:3],
+                todo="ouvrez le classeur dans un tableur et enregistrez-le.",
+            )
+        raise DataError(
+            f"Aucun montant sous l'en-tête : {path.name}."
+            if not cells
+            else f"Les montants ne se lisent pas : {path.name}, « {found[0].role('amount')[0]} ».",
+            seen=cells or [", ".join(table.role("amount")) for table in found],
+            todo="vérifiez que le fichier contient des lignes."
+            if not cells
+            else "déclarez decimal, thousands, currency ou strip dans une fiche source (ess read FICHIER --draft).",
+        )
+    notes: list[Note] = []
+    seen = [table for table in tables if not table.grid.hidden]
+    for table in tables:
+        if seen and table.grid.hidden:
+            notes.append(
+                Note(
+                    "READ-HIDDEN", "alert", f"Feuille masquée « {name_of(table.grid)} » : elle n'est pas lue."
+                )
+            )
+    tables = seen or tables
+    kept: list[Table] = []
+    for table in tables:
+        twin = next((other for other in kept if _same(other, table)), None)
+        if twin is None or _years_in(name_of(twin.grid)) != _years_in(name_of(table.grid)):
+            kept.append(table)
+        else:
+            message = f"La feuille « {name_of(table.grid)} » répète les lignes de « {name_of(twin.grid)} » : lue une seule fois."
+            notes.append(Note("READ-SHEET-TWICE", "alert", message))
+    if len(kept) > 1:
+        raise DataError(
+            f"Plusieurs feuilles contiennent une table : {path.name}.",
+            seen=[table.grid.sheet or table.grid.member for table in kept],
+            todo="choisissez avec --sheet, ou déclarez-les dans une fiche source.",
+        )
+    if not kept:
+        raise DataError(
+            f"Aucune table de financements reconnue : {path.name}.",
+            seen=_first_words(grids),
+            todo="écrivez sa fiche source : « ess read FICHIER --draft » en prépare une.",
+        )
+    if sheet is None:
+        notes += _unread_sheets(grids, [table.grid for table in found], kept[0])
+    return kept[0], notes
+
+
+def _uncomputed(tables: list[Table]) -> bool:
+    """Whether cells of amounts are formulas that hold no value."""
+    return any(
+        (row, table.columns[header]) in table.grid.formulas
+        for table in tables
+        for header in table.role("amount")
+        for row in range(table.header[1], len(table.grid.values))
+    )
+
+
+def _unread_sheets(grids: list[Grid], tables: list[Grid], read: Table) -> Iterator[Note]:
+    """Told of the sheets in sight that hold rows of numbers and are not read."""
+    for grid in grids:
+        if grid.hidden or any(grid is one for one in tables):
+            continue
+        rows = int(sum(doubts.numbers_in(row) for row in grid.values.itertuples(index=False)))
+        if rows > 2:
+            text = (
+                f"La feuille « {name_of(grid)} » n'est pas lue : {french.counted(rows, 'ligne')} de nombres"
+            )
+            more = rows > len(read.body)
+            yield Note(
+                "READ-SHEET-UNREAD",
+                "blocking" if more else "alert",
+                f"{text}{', plus que la feuille lue' if more else ''}.",
+            )
+
+
+def name_of(grid: Grid) -> str:
+    """The sheet of a workbook, or the file of an archive."""
+    return grid.sheet or grid.member
+
+
+def _years_in(text: str) -> set[str]:
+    return set(re.findall(r"(?<!\d)(?:19[89]\d|20[0-4]\d)(?!\d)", text))
+
+
+def _first_words(grids: list[Grid]) -> list[str]:
+    """The words of the first filled line of each sheet."""
+    said = []
+    for grid in grids:
+        for _, row in grid.values.iloc[:HEADER_WITHIN].iterrows():
+            texts = [str(value) for value in row if value not in (None, "") and value == value]
+            if len(texts) > 1:
+                said.append(" · ".join(texts)[:160])
+                break
+    return said or ["aucune ligne de deux cellules ou plus"]
+
+
+def _table_of(grid: Grid) -> Table | None:
+    """The table of a grid: the first line that names an amount and recognises as many columns as any."""
+    best: tuple[tuple[int, bool], Table] | None = None
+    first: Table | None = None
+    for row in range(min(HEADER_WITHIN, len(grid.values))):
+        texts = [str(value) for value in grid.values.iloc[row].tolist() if not blank(value)]
+        if len(texts) < min(2, grid.values.shape[1]) or (
+            best and not grid.merged and _recognised(texts) < best[0][0]
+        ):
+            continue
+        for top in _levels(grid, row):
+            table = _headed(grid, (top + 1, row + 1))
+            known = sum(bool(one.role or one.field) for one in table.meanings.values())
+            score = (known, not _headed_again(table))
+            if not table.role("amount") or known < 2:
+                continue
+            first = first or table
+            over = best[1].header if best else (0, 0)  # the levels above this row, taken for a whole header
+            upper = top + 1 <= over[0] and over[1] == row
+            if best is None or score > best[0] or (upper and score[1] and not best[0][1]):
+                best = (score, table)
+    if (
+        best
+        and first
+        and first.header[1] < best[1].header[0]
+        and _holds_amounts(first, best[1].header[0] - 1)
+    ):
+        return replace(best[1], above=first.header[1])
+    return best[1] if best else None
+
+
+def _levels(grid: Grid, row: int) -> list[int]:
+    """The rows where a header that ends on `row` may begin, the highest first: itself, and merged cells above it."""
+    tops = [row]
+    while tops[-1] and len(tops) < 4 and _spans(grid, tops[-1] - 1, 1 if len(tops) == 1 else 2):
+        tops.append(tops[-1] - 1)
+    return tops[::-1]
+
+
+def _holds_amounts(table: Table, end: int) -> bool:
+    """Whether two amounts or more stand under a header, above the row `end`."""
+    body = table.grid.values.iloc[table.header[1] : end]
+    values = [
+        value for header in table.role("amount") for value in body[table.columns[header]] if not blank(value)
+    ]
+    return int(np.isfinite(distinct_amounts(values, ".").euros[:-1]).sum()) > 1 if values else False
+
+
+def _recognised(texts: Iterable[str]) -> int:
+    """How many texts mean something as the header of a column."""
+    read = [meaning(text) for text in texts if len(text) <= LONGEST_HEADER]
+    return sum(bool(one.role or one.field) for one in read)
+
+
+def _headed_again(table: Table) -> bool:
+    """Whether the line under the header has words where amounts should be: it is the lower level of the header."""
+    below = table.body.iloc[:1]
+    cells = [value for header in table.role("amount") for value in below[table.columns[header]]]
+    texts = [str(value) for value in cells if not blank(value)]
+    years = len(texts) > 1 and all(re.fullmatch(r"(?:19|20)\d\d(?:\.0)?", text) for text in texts)
+    return (
+        (years and len(set(texts)) == len(texts))
+        or any(re.search(r"[^\W\d_]{3}", text) and not re.search(r"\d", text) for text in texts)
+        or any(meaning(text).role == "amount" for text in texts)
+    )
+
+
+def blank(value: object) -> bool:
+    """Whether a cell holds nothing."""
+    return value is None or value != value or str(value).strip() == ""
+
+
+def filled(values: pd.Series) -> pd.Series:
+    """Whether each cell holds something."""
+    if values.dtype == "str":
+        return values.str.strip().ne("") & values.notna()
+    return ~values.map(blank).astype("bool")
+
+
+def _spans(grid: Grid, row: int, least: int) -> bool:
+    """Whether cells of the row are merged over several columns, `least` of them: an upper level of a header."""
+    return sum(r1 <= row <= r2 and c2 > c1 for r1, c1, r2, c2 in grid.merged) >= least
+
+
+def _headed(grid: Grid, header: tuple[int, int]) -> Table:
+    """The table under a header; a name that says nothing alone is read with the levels above it."""
+    columns = header_columns(grid, header)
+    meanings = {}
+    for name, at in columns.items():
+        levels = " ".join(dict.fromkeys(text for text in header_levels(grid, header, at) if text))
+        read = [meaning(text) if len(text) <= LONGEST_HEADER else Meaning() for text in (name, levels)]
+        meanings[name] = read[0] if header[0] == header[1] or read[0].role not in ("", "amount") else read[1]
+    return Table(grid, header, columns, meanings)
+
+
+def _is_pivot(table: Table) -> bool:
+    """Whether the table is a spreadsheet's summary of another."""
+    if table.role("recipient"):
+        return False
+    said = " ".join(words(header) for header in table.columns)
+    return bool(
+        re.search(
+            r"\b(somme|nombre|count|sum|moyenne) (de|of) |\betiquettes de lignes\b|\brow labels\b", said
+        )
+    )
+
+
+def _has_amounts(table: Table) -> bool:
+    """Whether one cell at least, under a header of amounts, reads as an amount."""
+    columns = [table.body[table.columns[header]] for header in table.role("amount")]
+    values = [value for column in columns for value in pd.unique(column.iloc[:5000]) if not blank(value)]
+    return any(
+        np.isfinite(distinct_amounts(values, ".", currency=one).euros).any() for one in ("EUR", *SIGNS)
+    )
+
+
+def _same(one: Table, other: Table) -> bool:
+    if list(one.columns) != list(other.columns) or len(one.body) != len(other.body):
+        return False
+    left, right = (
+        table.body[list(table.columns.values())]
+        .astype("str")
+        .apply(lambda row: "\x1f".join(map(str, row)), axis="columns")
+        for table in (one, other)
+    )
+    return sorted(left) == sorted(right)
