@@ -264,14 +264,29 @@ def about(
 def _staged(tables: Tables) -> None:
     lines = tables.funding
     silent = lines[lines["stage"].isna() & lines["amount_eur"].notna() & lines["kind"].eq("cash")]
-    if len(silent):
-        counts = silent.groupby("source", sort=False).size()
+    if not len(silent):
+        return
+    asked = {
+        table.id
+        for sheet in tables.sources
+        for table in sheet.tables
+        if any(one.role == "stage" for one in table.columns)
+    }
+    blank = silent[silent["funding_id"].str.partition("!")[0].isin(asked)]
+    if len(blank):
+        cells = ", ".join(blank["cell"].astype("str").head(5)) + ("…" if len(blank) > 5 else "")
         raise DataError(
-            "Étape non précisée : on ne sait si ces montants sont alloués, prévus, accordés ou versés.",
-            seen=[f"{source} : {french.counted(int(count), 'montant')}" for source, count in counts.items()],
-            todo='dans la fiche source, sous [[table]], ajoutez stage = "allocated" (alloué), "planned" '
-            '(prévu), "awarded" (accordé) ou "paid" (versé).',
+            f"Étape laissée vide : {french.counted(len(blank), 'montant')}, {blank['source'].iloc[0]}.",
+            seen=[f"montants en {cells}"],
+            todo="remplissez leur étape dans le classeur : alloué, prévu, accordé ou versé.",
         )
+    counts = silent.groupby("source", sort=False).size()
+    raise DataError(
+        "Étape non précisée : on ne sait si ces montants sont alloués, prévus, accordés ou versés.",
+        seen=[f"{source} : {french.counted(int(count), 'montant')}" for source, count in counts.items()],
+        todo='dans la fiche source, sous [[table]], ajoutez stage = "allocated" (alloué), "planned" '
+        '(prévu), "awarded" (accordé) ou "paid" (versé).',
+    )
 
 
 # --- Frames of traced numbers ------------------------------------------------------------------------

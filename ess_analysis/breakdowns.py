@@ -570,7 +570,8 @@ def _order(keys: dict[str, pd.Series]) -> np.ndarray:
         first = {word: place for place, word in reversed(list(enumerate(words)))}
         levels.append([2 * (schema.NOT_ITEMISED in word) + (word in _MISSING) for word in words])
         if key == "stage":
-            levels.append([schema.STAGES.index(word.partition(",")[0]) for word in words])
+            ranks = {stage: rank for rank, stage in enumerate(schema.STAGES)}
+            levels.append([ranks.get(word.partition(",")[0], len(ranks)) for word in words])
         elif key == "year":
             levels.append([int(word[:4]) if word[:4].isdecimal() else 0 for word in words])
         else:

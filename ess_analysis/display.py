@@ -7,6 +7,7 @@ Rich text is a list of strings and of numbers with their trace.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
@@ -45,7 +46,62 @@ class Shown(ABC):
         """The object as plain, escaped HTML."""
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        return {MIME: self.json(), "text/html": self.html(), "text/plain": type(self).__name__}
+        return {MIME: folded(self.json()), "text/html": self.html(), "text/plain": type(self).__name__}
+
+
+LONG_TRACE = 200  # cells from which a trace that occurs twice is written once
+
+
+def folded(told: dict[str, Any]) -> dict[str, Any]:
+    """The same JSON, each long trace that occurs several times written once, in the list « shared »."""
+    met: Counter[int] = Counter()
+    _count(told, met)
+    places = {one: place for place, one in enumerate(one for one, times in met.items() if times > 1)}
+    if not places:
+        return told
+    shared: list[Any] = [None] * len(places)
+
+    def copied(value: Any) -> Any:
+        if isinstance(value, dict):
+            if (place := places.get(id(value))) is None:
+                return {key: copied(one) for key, one in value.items()}
+            if shared[place] is None:
+                shared[place] = value
+            return {"shared": place}
+        return [copied(one) for one in value] if isinstance(value, list) else value
+
+    return {**copied(told), "shared": shared}
+
+
+def unfolded(told: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What `folded` folded: each place where a shared trace stands holds it again."""
+    shared = told.get("shared")
+    if not isinstance(shared, list):
+        return told
+
+    def whole(value: Any) -> Any:
+        if isinstance(value, dict):
+            return (
+                shared[value["shared"]]
+                if value.keys() == {"shared"}
+                else {k: whole(v) for k, v in value.items()}
+            )
+        return [whole(one) for one in value] if isinstance(value, list) else value
+
+    return {key: whole(value) for key, value in told.items() if key != "shared"}
+
+
+def _count(value: Any, met: Counter[int]) -> None:
+    """How many times each long trace stands in a JSON."""
+    if isinstance(value, dict):
+        if "op" in value and len(value.get("cells", ())) >= LONG_TRACE:
+            met[id(value)] += 1
+            return
+        for one in value.values():
+            _count(one, met)
+    elif isinstance(value, list):
+        for one in value:
+            _count(one, met)
 
 
 @dataclass(frozen=True)

@@ -474,6 +474,7 @@ def load_grid(
         *more,
         *_place_notes(body),
         *_identifier_notes(body),
+        *_stage_notes(body, funding),
         *_duplicate_notes(body, funding),
         *_axis_variant_notes(body),
         *_shape_notes(body),
@@ -487,6 +488,19 @@ def load_grid(
         records=schema.conform(body.records.drop_duplicates("record_id"), "records"),
         findings=schema.conform(pd.DataFrame(findings), "findings") if findings else schema.empty("findings"),
     )
+
+
+def _stage_notes(body: _Body, funding: pd.DataFrame) -> list[dict[str, Any]]:
+    """The amounts that a column of stages leaves without one: they cannot be added to any other."""
+    columns = body.role("stage")
+    blank = funding[funding["stage"].isna() & funding["amount_eur"].notna()]
+    if not columns or blank.empty:
+        return []
+    letters = re.sub(r"\d", "", body.grid.address(0, columns[0][1]))
+    cells = [letters + re.sub(r"\D", "", str(cell)) for cell in blank["cell"]]
+    said = "étape laissée vide : alloué, prévu, accordé ou versé ?"
+    notes = _noted(body, "READ-STAGE-BLANK", cells, [""] * len(cells), len(cells), said)
+    return [{**note, "severity": "blocking"} for note in notes]
 
 
 def _body(grid: Grid, table: TableRead, sheet: SourceSheet, source: str) -> _Body:

@@ -12,7 +12,7 @@ import pytest
 from lxml import html
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from ess_analysis import french
+from ess_analysis import display, french
 from ess_analysis.display import MIME, Column, Cover, DisplayTable, Figure, Listing, Number, Sentence
 from ess_analysis.reports import page
 
@@ -383,3 +383,19 @@ def test_an_empty_page_is_light() -> None:
 def test_printed_text_loses_its_colours_and_its_controls() -> None:
     output = new_output("stream", text="\x1b[31mrouge\x1b[0m\x00\u202e fin")
     assert text(made(new_code_cell("…", outputs=[output])).find(".//pre")) == "rouge fin"
+
+
+def test_a_long_trace_shown_twice_is_written_once_and_read_whole() -> None:
+    cells = [["a.csv", "", f"B{n}", f"{n}"] for n in range(2, 402)]
+    whole = {"op": "sum", "unit": "EUR", "value": 80_200.0, "words": "somme", "cells": cells}
+    shares = [
+        Number(
+            f"{n} %", {"op": "share", "unit": "%", "value": n / 100, "words": "part", "of": [whole, whole]}
+        )
+        for n in (1, 2, 3)
+    ]
+    shown = Sentence(tuple(shares))
+    told = shown._repr_mimebundle_()[MIME]
+    assert len(json.dumps(told)) < len(json.dumps(shown.json())) / 4
+    assert display.unfolded(json.loads(json.dumps(told))) == shown.json()
+    assert display.unfolded(Sentence(("a", "b")).json()) == Sentence(("a", "b")).json()

@@ -14,6 +14,7 @@ import openpyxl
 import pytest
 
 from ess_analysis import cli, schema
+from ess_analysis.about import about
 from ess_analysis.breakdowns import breakdown
 from ess_analysis.checks import check
 from ess_analysis.errors import DataError
@@ -320,3 +321,17 @@ def test_the_command_says_what_it_wrote(tmp_path: Path, capsys: pytest.CaptureFi
     assert capsys.readouterr().out.split() == [str(file), f"{file}.toml"]
     sheet = tomllib.loads((tmp_path / "c.xlsx.toml").read_text("utf-8"))
     assert sheet["file"]["sha256"] == UNSEALED and sheet["table"][0]["year"] == 2016
+
+
+def test_a_stage_left_blank_is_told_with_its_cell_and_stops_the_reports(written: Path) -> None:
+    blank = [{**TWO_YEARS[0], "Étape": None}, *TWO_YEARS[1:]]
+    tables = load(fill(written, blank))
+    told = tables.findings[tables.findings["code"].eq("READ-STAGE-BLANK")]
+    column = next(
+        c for c in openpyxl.load_workbook(written).worksheets[1][1] if c.value == "Étape"
+    ).column_letter
+    assert told["cell"].tolist() == [f"{column}2"] and told["severity"].tolist() == ["blocking"]
+    assert schema.MISSING_LABEL in breakdown(tables, by=["stage", "kind"])["stage"].astype("str").tolist()
+    with pytest.raises(DataError, match="Étape laissée vide") as stopped:
+        about(tables, year=2015)
+    assert "K2" in str(stopped.value) and "classeur" in str(stopped.value)

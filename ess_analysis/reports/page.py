@@ -21,7 +21,7 @@ from lxml.html import builder as E
 from markupsafe import Markup
 
 from ess_analysis import french
-from ess_analysis.display import MIME
+from ess_analysis.display import MIME, unfolded
 from ess_analysis.reports import blocks, drawing, foreign
 from ess_analysis.reports.blocks import Page, alert, characters, note, prose, rich
 
@@ -121,7 +121,7 @@ def _displayed(
     image = next((key for key in ("image/png", "image/jpeg", "image/gif") if key in data), None)
     plain = _joined(data.get("text/plain", ""))
     if MIME in data:
-        yield from _shown(made, data[MIME], (image, _joined(data[image])) if image else None)
+        yield from _shown(made, unfolded(data[MIME]), (image, _joined(data[image])) if image else None)
     elif "application/vnd.jupyter.widget-view+json" in data:
         yield foreign.interactive()
     elif vega:

@@ -134,6 +134,7 @@ def _executed(task: Task, clock: _Deadline) -> tuple[Any, tuple[str, ...]]:
             progress_bar=False,
             request_save_on_cell_execute=False,
             execution_timeout=int(task.timeout) + 1,
+            iopub_timeout=int(task.timeout) + 1,  # what a cell shows may be long to come, on a busy machine
             resources={"metadata": {"path": str(Path.cwd())}},
             fork_memory=task.memory,
             fork_reads=(str(told), str(task.data)),
