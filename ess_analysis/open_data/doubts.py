@@ -105,6 +105,7 @@ _NOT_GRANTED = re.compile(
     r"accord|elig|favorable|verse)|en attente|en cours d instruction|recettes?\b|a l etude|declined|rejected|withdrawn|refused|"
     r"cancelled)"
 )
+FIRST = 2000  # cells of a column from which its nature is told
 FEW = 12  # distinct values that a column of categories may have, however short the table
 
 
@@ -141,6 +142,9 @@ _OTHER_LINE = re.compile(
     r"(?:subvention|aide|dossier|demande|attribution|projet)s? (?:annul|refus|rejet|ajourn|retir|abandonn|caduc)\w*|"
     r"annule[es]* par|sans suite|subvention non versee)\b"
 )
+_HINT = re.compile(
+    r"pr[êe]t|avance|garant|annul|refus|rejet|ajourn|retir|abandon|caduc|sans suite|non vers", re.IGNORECASE
+)
 _EXCEPT = r"\b(?:hors|sauf|hormis|excluding)\b.*"
 
 
@@ -155,7 +159,7 @@ def named_otherwise(text: str, decided: bool) -> bool:
 
 def speaks_of_other(text: str) -> bool:
     """Whether the words of a line speak of a loan, a guarantee, a refusal."""
-    return bool(_OTHER_LINE.search(re.sub(_EXCEPT, "", bare(text))))
+    return bool(_HINT.search(text) and _OTHER_LINE.search(re.sub(_EXCEPT, "", bare(text))))
 
 
 def stages_told(values: pd.Series) -> str | None:
@@ -250,7 +254,8 @@ def numbers_in(row: Iterable[object]) -> bool:
 
 
 def are_numbers(values: pd.Series) -> bool:
-    """Whether a column holds numbers of money's size, and not a count of lines."""
+    """Whether a column holds numbers of money's size, and not a count of lines; its first rows tell."""
+    values = values.iloc[:FIRST]
     euros = distinct_amounts(values.tolist(), ".").euros[:-1]
     known = euros[np.isfinite(euros) & (euros != 0)]
     steps = set(np.diff(known).tolist())
@@ -271,7 +276,7 @@ def look_like_amounts(header: str, values: pd.Series) -> bool:
     """Whether a column of another name holds round sums, or cents, as amounts do."""
     if other_numbers(header) or not are_numbers(values):
         return False
-    euros = distinct_amounts(values.tolist(), ".").euros[:-1]
+    euros = distinct_amounts(values.iloc[:FIRST].tolist(), ".").euros[:-1]
     known = euros[np.isfinite(euros)]
     if (
         len(known) < 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -76,10 +77,15 @@ class Lines:
         value = self.table.grid.values.iat[self.table.header[1] - 1, at]
         return "" if blank(value) else str(value)
 
+    @cached_property
+    def _labels(self) -> dict[int, str]:
+        """The words of each row: its texts, in order."""
+        rows = zip(*(self.body[at].tolist() for at in self.body), strict=True)
+        words_of = (" · ".join(one for one in row if isinstance(one, str) and one.strip()) for row in rows)
+        return dict(zip(self.body.index.tolist(), words_of, strict=True))
+
     def _words_of(self, row: int) -> str:
-        return " · ".join(
-            str(value) for value in self.body.loc[row] if isinstance(value, str) and value.strip()
-        )
+        return self._labels[row]
 
     def _titles(self) -> list[str]:
         above = self.table.grid.values.iloc[: self.table.header[0] - 1]
@@ -330,7 +336,11 @@ class Lines:
 
     def _apart(self, filled: pd.Series) -> set[int]:
         """The rows that look like headings: emptier than the others, or the few in capitals."""
-        loud = [int(row) for row in filled.index if doubts.in_capitals(self._words_of(row))]
+        loud = [
+            int(row)
+            for row in filled.index
+            if self._words_of(row).isupper() and doubts.in_capitals(self._words_of(row))
+        ]
         thin = [int(row) for row in filled.index[filled.lt(filled.median())]] if len(filled) else []
         return {*thin, *(loud if len(loud) * 2 < len(filled) else [])}
 

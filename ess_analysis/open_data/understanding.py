@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from ess_analysis import french, schema
@@ -171,7 +172,9 @@ class _Reading(Amounts):
 
     def _tell_other_lines(self, header: str, values: pd.Series) -> None:
         """Told of the lines whose free words speak of a refusal, a loan, a guarantee: a person looks at them."""
-        rows = values.index[[doubts.speaks_of_other(str(value)) for value in values]]
+        codes, distinct = pd.factorize(values)
+        spoken = np.array([*(doubts.speaks_of_other(str(value)) for value in distinct), False])
+        rows = values.index[spoken[codes]]
         if len(rows):
             said = str(values[rows[0]])[:60]
             self.notes.append(
@@ -190,9 +193,8 @@ class _Reading(Amounts):
             one.role for one in self.table.meanings.values()
         }:
             return
-        data = self.filled.index[~self.filled.index.isin(self.skipped)]
-        over = [row for row in sorted(self.skipped) if row + 1 in data]
-        sections = [self._words_of(row) for row in over if self.filled.loc[row].sum() == 1]
+        data = set(self.filled.index[~self.filled.index.isin(self.skipped)])
+        sections = [self._words_of(row) for row in self._sections() if row + 1 in data]
         decided = all(column.stage for column in amounts)
         for text in [*self._titles(), *sections, self.table.grid.sheet, self.path.stem]:
             if len(text) < 100 and doubts.named_otherwise(text, decided):
@@ -200,6 +202,11 @@ class _Reading(Amounts):
                     f"« {text.strip()[:60]} » : ces montants sont-ils des subventions accordées ?"
                 )
                 return
+
+    def _sections(self) -> list[int]:
+        """The rows left out that hold one cell: headings, remarks."""
+        alone = self.filled.sum(axis="columns").eq(1) & self.filled.index.isin(self.skipped)
+        return [int(row) for row in self.filled.index[alone]]
 
     def _refuse_struck(self) -> None:
         """Lines struck through: crossed out by the one who keeps the workbook."""
@@ -327,12 +334,7 @@ class _Reading(Amounts):
             years = {year for text in texts for year in doubts.years_of(text)}
             if len(years) == 1:
                 found.setdefault(years.pop(), where)
-        sections = {
-            year: row
-            for row in sorted(self.skipped)
-            if self.filled.loc[row].sum() == 1
-            for year in doubts.years_of(self._words_of(row))
-        }
+        sections = {year: row for row in self._sections() for year in doubts.years_of(self._words_of(row))}
         if sections.keys() - found.keys():
             year, row = next((year, row) for year, row in sections.items() if year not in found)
             self.missing.append(
