@@ -88,8 +88,18 @@ class Lines:
         return self._labels[row]
 
     def _titles(self) -> list[str]:
+        """The cells above the header."""
         above = self.table.grid.values.iloc[: self.table.header[0] - 1]
         return [str(value) for value in above.to_numpy().ravel() if not blank(value)]
+
+    def _title_rows(self) -> list[str]:
+        """The rows above the header, as they are read: « Exercice : 2013 », « Enveloppe : 2010 € »."""
+        above = self.table.grid.values.iloc[: self.table.header[0] - 1]
+        rows = (
+            " ".join(str(value).removesuffix(".0") for value in row if not blank(value))
+            for row in above.to_numpy()
+        )
+        return [row for row in rows if row]
 
     def _skip_numbered(self) -> None:
         """The rows of column numbers under the header."""

@@ -324,10 +324,7 @@ class _Reading(Amounts):
             return None
         found: dict[int, str] = {}
         for where, texts in (
-            (
-                "le titre",
-                [text for text in self._titles() if re.search(r"[^\W\d_]{3}|^\s*\d{4}(?:\.0)?\s*$", text)],
-            ),
+            ("le titre", self._title_rows()),
             ("le nom de la feuille", [self.table.grid.sheet]),
             ("le nom du fichier", [self.table.grid.member or self.path.stem]),
         ):
