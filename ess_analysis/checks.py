@@ -832,13 +832,19 @@ def _repeated_lines(view: View) -> Iterator[Found]:
     lines = lines[lines["amount_eur"].notna() & lines["title"].notna()]
     lines = lines[lines.duplicated(["amount_eur", "title"], keep=False)]
     again = lines[lines.duplicated(_DESCRIBED, keep="first")]
-    yield from _told_by_sheet(
-        again,
-        lambda rows: (
+    said = view.tables.findings
+    read = said[said["code"] == "READ-DUPLICATES"].set_index(["source", "sheet"])["gap"].to_dict()
+    for place, rows in _groups(again, ["source", "sheet"]):
+        worth = read.get(place)
+        if worth is not None and _exact(rows["amount_eur"]) < worth + CENT:
+            continue  # the reader told these
+        alike = " par le bénéficiaire, l'intitulé, l'année et le montant" if worth is not None else ""
+        more = ", y compris celles répétées cellule pour cellule" if worth is not None else ""
+        yield Found(
             f"{view.counted(rows, 'ligne identique', 'lignes identiques', feminine=True)} à une ligne "
-            f"précédente ({_cells(rows)}), pour {view.money(rows)}."
-        ),
-    )
+            f"précédente{alike} ({_cells(rows)}), pour {view.money(rows)}{more}.",
+            *_place(_first(rows)),
+        )
 
 
 def _number_order(view: View) -> Iterator[Found]:
@@ -917,37 +923,79 @@ def _lost_references(view: View) -> Iterator[Found]:
                 )
 
 
+_QUOTED = re.compile(r"[\"«“]\s*([^\"«»“”]{5,80}?)\s*[\"»”]")
+
+
 def _funded_twice(view: View) -> Iterator[Found]:
-    """A project named in quotation marks in one record and found, spelt otherwise or not, in another."""
-    records = _small(view.records).drop_duplicates("record_id")
-    lines = view.funding[view.funding["record_id"].isin(records["record_id"])]
+    """A project named in quotation marks in one record and found, spelt otherwise or not, in one other."""
+    lines = view.funding[view.funding["record_id"].notna()]
     funded = lines.groupby("record_id")["amount_eur"].sum(min_count=1)
-    records = records[records["record_id"].isin(funded.index[funded.gt(0)])]
-    texts = {row.Index: f" {_folded(_words_of(row))} " for row in _each(records)}
-    told: set[frozenset] = set()
-    for row in _each(records):
-        for name in re.findall(r"[\"«“]\s*([^\"«»“”]{5,80}?)\s*[\"»”]", _words_of(row)):
-            key = _folded(name)
-            if sum(len(word) >= 3 for word in key.split()) < 2:
-                continue
-            for other, text in texts.items():
-                pair = frozenset((row.Index, other))
-                if other == row.Index or f" {key} " not in text or pair in told:
-                    continue
-                told.add(pair)
-                twin = records.loc[other]
-                one, two = funded[row.record_id], funded[twin["record_id"]]
-                first, second = (
-                    lines[lines["record_id"] == record] for record in (row.record_id, twin["record_id"])
-                )
-                yield Found(
-                    f"« {name} » est financé deux fois : {view.money(first)} "
-                    f"({view.name(row.table_id)}, {row.cell}) et {view.money(second)} "
-                    f"({view.name(twin['table_id'])}, {twin['cell']}).",
-                    *_place(row),
-                    stated=french.money(one),
-                    computed=french.money(two),
-                )
+    records = {
+        row.record_id: row
+        for row in _each(_small(view.records).drop_duplicates("record_id"))
+        if funded.get(row.record_id, 0) > 0
+    }
+    words = {key: _words_of(row) for key, row in records.items()}
+    quoted = [(key, name) for key, text in words.items() for name in _QUOTED.findall(text)]
+    if not quoted:
+        return
+    folded = [
+        f" {text} " for text in _folded_all(pd.Series([*words.values(), *(name for _, name in quoted)]))
+    ]
+    texts = dict(zip(words, folded, strict=False))
+    holders: dict[str, list[str]] = {}  # word → the records that hold it
+    for key, text in texts.items():
+        for word in set(text.split()):
+            holders.setdefault(word, []).append(key)
+    may_be_one = _may_be_one(view, lines)
+    told: set[str | frozenset[str]] = set()
+    for (key, name), bare in zip(quoted, folded[len(words) :], strict=True):
+        if bare in told or sum(len(word) >= 3 for word in bare.split()) < 2:
+            continue
+        rarest = min((holders[word] for word in bare.split()), key=len)
+        named = [other for other in rarest if bare in texts[other]]
+        pair = frozenset(named)
+        if (
+            len(named) != 2 or pair in told or not may_be_one(*named)
+        ):  # met more often, it is no one's own name
+            continue
+        told |= {bare, pair}
+        row, twin = records[key], next(records[other] for other in named if other != key)
+        first, second = (lines[lines["record_id"] == one.record_id] for one in (row, twin))
+        yield Found(
+            f"« {name} » pourrait être le même projet, financé deux fois : {view.money(first)} "
+            f"({view.name(row.table_id)}, {row.cell}) et {view.money(second)} "
+            f"({view.name(twin.table_id)}, {twin.cell}). À vérifier.",
+            *_place(row),
+            stated=french.money(funded[key]),
+            computed=french.money(funded[twin.record_id]),
+        )
+
+
+def _may_be_one(view: View, lines: pd.DataFrame) -> Callable[[str, str], bool]:
+    """Whether two records may be one project: the same recipient or place; else, neither known, other funders.
+
+    A territory alone is no place: it may be a region.
+    """
+    places = view.places.assign(place=view.places["insee_code"].fillna(view.places["written_as"]))
+    places = places[places["insee_code"].notna() | places["written_as"].ne(places["territory"])]
+
+    def sets(frame: pd.DataFrame, column: str) -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {}
+        named = frame[["record_id", column]].dropna()
+        for key, folded in zip(named["record_id"], _folded_all(named[column]), strict=True):
+            found.setdefault(key, set()).add(folded)
+        return found
+
+    recipients, communes, funders = sets(lines, "recipient"), sets(places, "place"), sets(lines, "funder")
+
+    def may_be_one(one: str, other: str) -> bool:
+        known = [kept for kept in (recipients, communes) if one in kept and other in kept]
+        if known:
+            return any(kept[one] & kept[other] for kept in known)
+        return one in funders and other in funders and funders[one] != funders[other]
+
+    return may_be_one
 
 
 # --- Cells and labels ------------------------------------------------------------------------------
@@ -1031,7 +1079,7 @@ def _label_variants(view: View) -> Iterator[Found]:
                 continue
             label = next(c.label for c in schema.TABLES[name].columns if c.name == column)
             groups = [french.listing(f"« {one} »" for one in group) for group in variants]
-            more = f" (et {len(groups) - SHOWN} autres)" if len(groups) > SHOWN else ""
+            more = f" (et {_others(len(groups) - SHOWN)})" if len(groups) > SHOWN else ""
             first = _first(frame[frame[column] == variants[0][-1]])
             yield Found(
                 f"{label} : le même nom écrit autrement : {' ; '.join(groups[:SHOWN])}{more}.", *_place(first)
@@ -1172,14 +1220,18 @@ def _cells(rows: pd.DataFrame) -> str:
     """The first cells of the rows: « G5, G7 et 12 autres »."""
     cells = rows["cell"].dropna().drop_duplicates().tolist()
     rest = len(rows["cell"].dropna().unique()) - SHOWN
-    return ", ".join(cells[:SHOWN]) + (f" et {rest} autres" if rest > 0 else "")
+    return ", ".join(cells[:SHOWN]) + (f" et {_others(rest)}" if rest > 0 else "")
+
+
+def _others(rest: int) -> str:
+    return f"{rest} {french.plural(rest, 'autre')}"
 
 
 def _rows(records: pd.DataFrame) -> str:
     """The first rows of the records, whose cell is that of their title: « lignes 11, 16 »."""
     rows = records["cell"].dropna().str.extract(r"(\d+)")[0].dropna().drop_duplicates().tolist()
     rest = len(rows) - SHOWN
-    more = f" et {rest} autres" if rest > 0 else ""
+    more = f" et {_others(rest)}" if rest > 0 else ""
     return f"{'lignes' if len(rows) > 1 else 'ligne'} {', '.join(rows[:SHOWN])}{more}"
 
 

@@ -334,6 +334,23 @@ def test_a_line_written_twice_is_told_once_with_its_cells() -> None:
     assert found(tables(funding=lines), "REPEATED-LINE").empty
 
 
+@pytest.mark.parametrize("worth", [30.0, 10.0])
+def test_lines_that_reading_told_are_told_again_only_with_others(worth: float) -> None:
+    lines = [award(n, 10.0, 2013, title="Aide") for n in range(1, 5)]
+    read = {"code": "READ-DUPLICATES", "severity": "alert", "message": "…", "gap": worth}
+    place = {"source": SOURCE, "sheet": "Annexe 1"}
+    rows = found(tables(funding=lines, findings=[{**place, **read}]), "REPEATED-LINE")
+    said = [
+        message.endswith("y compris celles répétées cellule pour cellule.") for message in rows["message"]
+    ]
+    assert said == ([] if worth == 30 else [True])
+
+
+def test_one_more_is_singular() -> None:
+    lines = [award(n, 0.0, 2013) for n in range(1, 7)]
+    assert "et 1 autre)" in found(tables(funding=lines), "ZERO-AMOUNT").iloc[0]["message"]
+
+
 def test_numbers_may_restart_at_each_axis() -> None:
     collection = tables(**action_table(EVEN))
     assert found(collection, "NUMBER-ORDER").empty
@@ -356,10 +373,43 @@ def test_a_project_spelt_in_two_ways_and_funded_twice_is_found() -> None:
         ),
         project(3, title="Centre social de la Cité"),
     ]
-    lines = [award(1, 4730.0), award(2, 4000.0, sheet="Annexe 2"), award(3, 900.0)]
+    lines = [award(1, 4730.0), award(2, 4000.0, sheet="Annexe 2", funder="Ville"), award(3, 900.0)]
     rows = found(tables(records=records, funding=lines), "FUNDED-TWICE")
     assert rows["cell"].tolist() == ["A2"]
-    assert "4\u202f730" in rows.iloc[0]["message"] and "4\u202f000" in rows.iloc[0]["message"]
+    message = rows.iloc[0]["message"]
+    assert "4\u202f730" in message and "4\u202f000" in message
+    assert "pourrait être le même projet" in message and message.endswith("À vérifier.")
+    lines[1]["funder"] = "Métropole"
+    assert found(tables(records=records, funding=lines), "FUNDED-TWICE").empty
+
+
+@pytest.mark.parametrize(
+    ("recipients", "places", "accused"),
+    [
+        (("Ville d'Amiens", "CC Nord Picardie"), (), False),
+        (("Ville d'Amiens", "VILLE D AMIENS"), (), True),
+        (("Association", "Mairie"), ("Lille", "Lille"), True),
+        (("Association", "Mairie"), ("Lille", "Loos"), False),
+    ],
+)
+def test_one_name_is_one_project_only_for_one_recipient_or_one_place(
+    recipients: tuple[str, str], places: tuple[str, ...], accused: bool
+) -> None:
+    records = [project(n, title=f'Action "Chantier de la citadelle", tranche {n}') for n in (1, 2)]
+    lines = [award(n, 10.0, recipient=who) for n, who in enumerate(recipients, 1)]
+    named = [
+        {"record_id": f"A/{n}", "written_as": place, "territory": "Hauts-de-France"}
+        for n, place in enumerate(places, 1)
+    ]
+    rows = found(tables(records=records, funding=lines, places=named), "FUNDED-TWICE")
+    assert len(rows) == accused
+
+
+def test_a_name_that_many_records_bear_accuses_none() -> None:
+    records = [project(n, title="Rénovation de « l'ancienne poste »") for n in range(1, 4)]
+    lines = [award(n, 10.0, recipient="Lille") for n in range(1, 4)]
+    assert found(tables(records=records, funding=lines), "FUNDED-TWICE").empty
+    assert len(found(tables(records=records[:2], funding=lines), "FUNDED-TWICE")) == 1
 
 
 def test_blank_cells_are_counted_by_column() -> None:
