@@ -61,6 +61,13 @@ def identify(written: str) -> Identifier:
     return _of_digits(written, bare, bool(floated))
 
 
+def told(header: str, count: int, defect: str, first: str) -> str:
+    """What is said of the numbers of a column that have one defect, the first of them quoted."""
+    numbers = french.counted(count, "numéro inutilisable", "numéros inutilisables")
+    out = french.plural(count, "écarté")
+    return f"« {header} » : {numbers} ({DEFECTS[defect]} : « {first} »), {out} des rapprochements."
+
+
 def _of_digits(written: str, digits: str, floated: bool) -> Identifier:
     scheme = "SIRET" if len(digits) > 10 else "SIREN"
     if (scheme == "SIRET" and digits.endswith("0000")) or (scheme == "SIREN" and digits.endswith("00000")):

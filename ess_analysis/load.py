@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -941,15 +942,15 @@ def _amounts(
         at = np.flatnonzero(wrong[codes])
         if not len(at):
             continue
-        cells = [body.grid.address(rows[position], column) for position in at[: SHOWN_NOTES + 1]]
-        texts = [_text(value) or "" for value in values.iloc[at[: SHOWN_NOTES + 1]]]
+        texts = values.iloc[at].map(lambda value: _text(value) or "")
         if body.strict and name != "READ-NO-AMOUNT":
+            shown = texts.iloc[: SHOWN_NOTES + 1]
             raise DataError(
                 f"{body.said(what)}.",
-                seen=[f"{cell} : {text}" for cell, text in zip(cells, texts, strict=True)],
+                seen=[f"{body.grid.address(row, column)} : {shown[row]}" for row in shown.index],
                 todo=_AMOUNT_ADVICE[name],
             )
-        told += _noted(body, name, cells, texts, len(at), f"« {{}} » : {what[0].lower() + what[1:]}.")
+        told += _noted(body, name, column, texts, f"« {{}} » : {what[0].lower() + what[1:]}.")
     return codes, amounts, told
 
 
@@ -1041,25 +1042,25 @@ def _line_facts(body: _Body) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
             read, told = _words(body, column, "Date illisible", "READ-DATE", french.year_of)
             facts["year"] = read.astype("Int64").fillna(facts["year"])
             notes += told
-    for role, default, words, allowed in (
-        ("stage", table.stage, STAGE_WORDS, schema.STAGES),
-        ("kind", table.kind, KIND_WORDS, schema.KINDS),
+    for role, what, default, words, labels in (
+        ("stage", "Étape inconnue", table.stage, STAGE_WORDS, schema.STAGE_LABELS),
+        ("kind", "Nature inconnue", table.kind, KIND_WORDS, schema.KIND_LABELS),
     ):
         facts[role] = pd.Series(default or None, index=body.rows, dtype="str")
         for _, column in body.role(role):
 
             def closed(
-                text: str, role: str = role, words: Mapping[str, str] = words, allowed: Any = allowed
+                text: str, role: str = role, words: Mapping[str, str] = words, labels: Any = labels
             ) -> str | None:
                 kept = body.sheet.kept_name(role, text)
-                return kept if kept in allowed else closed_word(kept, words)
+                return kept if kept in labels else closed_word(kept, words)
 
-            read, told = _words(body, column, f"Mot inconnu ({role})", f"READ-{role.upper()}", closed)
+            code, admitted = f"READ-{role.upper()}", ", ".join(labels.values())
+            read, told = _words(body, column, what, code, closed, admitted)
             mixed = read.eq(MIXED)
             if mixed.any():
-                cells, written = body.cells(column)[mixed].tolist(), body.text(column)[mixed].tolist()
                 sentence = "« {} » : numéraire et nature ensemble, sans le partage ; compté en numéraire."
-                notes += _noted(body, "READ-KIND-MIXED", cells, written, len(cells), sentence)
+                notes += _noted(body, "READ-KIND-MIXED", column, body.text(column)[mixed], sentence)
                 read = read.where(~mixed, "cash")
             facts[role] = read.astype("str").fillna(facts[role])
             notes += told
@@ -1094,7 +1095,7 @@ def _bare_word(text: str) -> str:
 
 
 def _words(
-    body: _Body, column: int, what: str, code: str, reading: Callable[[str], Any]
+    body: _Body, column: int, what: str, code: str, reading: Callable[[str], Any], admitted: str = ""
 ) -> tuple[pd.Series, list[dict[str, Any]]]:
     """`reading` of each text of a column, and the cells it could not read (a DataError unless reported)."""
     texts = body.text(column)
@@ -1102,15 +1103,16 @@ def _words(
     wrong = texts[texts.notna() & read.isna()]
     if wrong.empty:
         return read, []
-    cells = body.cells(column).loc[wrong.index[: SHOWN_NOTES + 1]].tolist()
     if body.strict:
+        shown = wrong.iloc[: SHOWN_NOTES + 1]
         raise DataError(
             f"{body.said(what)}.",
-            seen=[f"{cell} : {text}" for cell, text in zip(cells, wrong, strict=False)],
-            todo="corrigez la cellule, ou ajoutez le mot à [names] dans la fiche source.",
+            seen=[f"{body.grid.address(row, column)} : {shown[row]}" for row in shown.index],
+            todo=f"corrigez la cellule{f' ({admitted})' if admitted else ''}, "
+            "ou ajoutez le mot à [names] dans la fiche source.",
         )
-    message = f"« {{}} » : {what[0].lower() + what[1:]}."
-    return read, _noted(body, code, cells, wrong.iloc[: SHOWN_NOTES + 1].tolist(), len(wrong), message)
+    message = f"« {{}} » : {what[0].lower() + what[1:]}{f' ; mots admis : {admitted}' if admitted else ''}."
+    return read, _noted(body, code, column, wrong, message)
 
 
 def _delivery(body: _Body) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
@@ -1374,13 +1376,12 @@ def _identifier_notes(body: _Body) -> Iterator[dict[str, Any]]:
         for read, column in body.role(role):
             texts = body.text(column)
             wrong = identifiers.defects(texts).dropna()
-            for defect, sentence in identifiers.DEFECTS.items():
+            for defect in identifiers.DEFECTS:
                 rows = wrong.index[wrong.eq(defect)]
                 if not len(rows):
                     continue
-                count = french.counted(len(rows), "numéro inutilisable", "numéros inutilisables")
                 first = texts.loc[rows[0]]
-                text = f"« {read.header} » : {count} ({sentence} : « {first} »), écarté des rapprochements."
+                text = identifiers.told(read.header, len(rows), defect, first)
                 cell = body.grid.address(rows[0], column)
                 yield _note(f"READ-ID-{defect.upper().replace('_', '-')}", body, cell, text, first)
 
@@ -1402,7 +1403,8 @@ def _duplicate_notes(body: _Body, funding: pd.DataFrame) -> Iterator[dict[str, A
         return
     count = french.counted(len(rows), "ligne répète une autre", "lignes répètent une autre")
     lines = ", ".join(str(row + 1) for row in rows[:5]) + ("…" if len(rows) > 5 else "")
-    text = f"{count} cellule pour cellule (lignes {lines}), pour {french.money(worth, currency=body.sheet.currency)} ; rien n'est retiré."
+    lines = f"{french.plural(len(rows), 'ligne')} {lines}"
+    text = f"{count} cellule pour cellule ({lines}), pour {french.money(worth, currency=body.sheet.currency)} ; rien n'est retiré."
     yield {**_note("READ-DUPLICATES", body, body.grid.address(rows[0], 0), text, ""), "gap": worth}
 
 
@@ -1525,13 +1527,12 @@ def _type_notes(body: _Body) -> Iterator[dict[str, Any]]:
             continue
         texts = values[values.map(lambda value: isinstance(value, str) and value.strip() != "")]
         if 0 < len(texts) < len(values) / 2:
-            for row, text in zip(texts.index[:SHOWN_NOTES].tolist(), texts, strict=False):
-                cell = body.grid.address(row, column)
-                message = (
-                    f"Nombre gardé en texte (« {text} ») parmi des nombres : un tableur ne l'additionne pas."
-                )
-                yield _note("READ-NUMBER-AS-TEXT", body, cell, message, text)
-            yield from _rest(body, "READ-NUMBER-AS-TEXT", len(texts))
+            first, cell = texts.iloc[0], body.grid.address(texts.index[0], column)
+            text = f"Nombre gardé en texte (« {first} ») parmi des nombres : un tableur ne l'additionne pas."
+            if len(texts) > 1:
+                where = _where(body, column, texts.index)
+                text = f"Nombres gardés en texte (« {first} »…) parmi des nombres : un tableur ne les additionne pas ({where})."
+            yield _note("READ-NUMBER-AS-TEXT", body, cell, text, first)
 
 
 _TOLD = {
@@ -1555,19 +1556,32 @@ def _note(code: str, body: _Body, cell: str, message: str, stated: str, severity
     }
 
 
-def _noted(
-    body: _Body, code: str, cells: list[str], texts: list[str], count: int, message: str
-) -> list[dict[str, Any]]:
-    """One note per cell, as many as are shown, and one that counts the rest."""
-    pairs = list(zip(cells, texts, strict=True))[:SHOWN_NOTES]
-    notes = [_note(code, body, cell, message.format(text), text) for cell, text in pairs]
-    return [*notes, *_rest(body, code, count)]
+def _noted(body: _Body, code: str, column: int, texts: pd.Series, message: str) -> list[dict[str, Any]]:
+    """One note per text with its cells, as many as are shown, and one that counts the other cells.
+
+    READ-NO-AMOUNT has one per cell: by them, BLANK-CELL knows that a cell is not blank.
+    """
+    each = texts.index if code == "READ-NO-AMOUNT" else texts
+    notes, told = [], 0
+    for rows in islice(texts.groupby(each, sort=False).groups.values(), SHOWN_NOTES):
+        text, told = texts.loc[rows[0]], told + len(rows)
+        said = message.format(text)
+        if len(rows) > 1:
+            said = f"{said.removesuffix('.')} ({_where(body, column, rows)})."
+        notes.append(_note(code, body, body.grid.address(rows[0], column), said, text))
+    return [*notes, *_rest(body, code, len(texts), told)]
 
 
-def _rest(body: _Body, code: str, count: int) -> list[dict[str, Any]]:
-    if count <= SHOWN_NOTES:
+def _where(body: _Body, column: int, rows: pd.Index) -> str:
+    """« 84 cellules : I44, I218, I282… »."""
+    cells = ", ".join(body.grid.address(row, column) for row in rows[:5]) + ("…" if len(rows) > 5 else "")
+    return f"{french.counted(len(rows), 'cellule')} : {cells}"
+
+
+def _rest(body: _Body, code: str, count: int, told: int = SHOWN_NOTES) -> list[dict[str, Any]]:
+    if count <= told:
         return []
-    rest = french.counted(count - SHOWN_NOTES, "autre cellule", "autres cellules")
+    rest = french.counted(count - told, "autre cellule", "autres cellules")
     return [_note(code, body, "", f"Et {rest} de même, table {body.table.id}.", "")]
 
 

@@ -310,6 +310,16 @@ def test_a_text_that_is_not_a_date(tmp_path: Path, capsys: pytest.CaptureFixture
     refused(csv_folder(tmp_path, f"Projet;Montant;Année\nForum;500;{text}\n"), capsys, text, "C2")
 
 
+@pytest.mark.parametrize(
+    ("role", "words"), [("stage", ("Étape inconnue", "versé")), ("kind", ("Nature inconnue", "prêt"))]
+)
+def test_a_word_of_no_closed_list_comes_with_those_that_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], role: str, words: tuple[str, str]
+) -> None:
+    folder = csv_folder(tmp_path, "Projet;Montant;Mot\nForum;500;promis juré\n", "Mot", role)
+    refused(folder, capsys, "promis juré", "C2", *words)
+
+
 @pytest.mark.parametrize(("text", "year"), [("31/12/2013", 2013), ("2013-03-01", 2013), ("01/02/2014", 2014)])
 def test_a_date_kept_as_text_gives_its_year(tmp_path: Path, text: str, year: int) -> None:
     folder = csv_folder(tmp_path, f"Projet;Montant;Date\nForum;500;{text}\n", "Date", "date")

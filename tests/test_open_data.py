@@ -14,6 +14,7 @@ import openpyxl
 import pytest
 
 import ess_analysis as ess
+from ess_analysis import identifiers
 from ess_analysis.cli import main
 from ess_analysis.errors import DataError
 from ess_analysis.load import Tables, load
@@ -532,7 +533,37 @@ def test_duplicate_rows_stay_and_are_told_with_their_worth(tmp_path: Path) -> No
     tables = ess.read(written(tmp_path, lines(HEAD, *ROWS, ROWS[1])))
     assert sums(tables) == (4, SUM + 5933.5)
     found = tables.findings.set_index("code").loc["READ-DUPLICATES"]
-    assert found["gap"] == 5933.5 and found["cell"] == "A5"
+    assert found["gap"] == 5933.5 and found["cell"] == "A5" and "(ligne 5)" in found["message"]
+
+
+def test_what_many_cells_say_alike_is_told_once_with_their_count(tmp_path: Path) -> None:
+    head = ["nomAttribuant", "nomBeneficiaire", "objet", "montant", "nature", "dateConvention"]
+    mixed = '"aide en numéraire;aide en nature"'
+    rows = [["Lille", f"A{n}", "x", str(n), mixed, "2013-01-01"] for n in range(1, 8)]
+    findings = ess.read(written(tmp_path, lines(head, *rows))).findings.set_index("code")
+    found = findings.loc["READ-KIND-MIXED"]
+    assert found["cell"] == "E2" and "(7\u00a0cellules : E2, E3, E4, E5, E6…)" in found["message"]
+    texts = [[f"A{n}", "x", f"{n} 000 €" if n in (1, 4) else n] for n in range(1, 8)]
+    findings = ess.read(book(tmp_path, {"F": [HEAD, *texts]})).findings.set_index("code")
+    found = findings.loc["READ-NUMBER-AS-TEXT"]
+    assert found["cell"] == "C2" and "(2\u00a0cellules : C2, C5)" in found["message"]
+
+
+def test_texts_read_by_no_one_are_told_once_each_and_the_others_counted(tmp_path: Path) -> None:
+    odd = [["Doute", "x", f"?{n}"] for n in range(101)] + [["Doute", "x", "?0"]]
+    sure = [["Anis", f"Forum {n}", str(n)] for n in range(1, 6001)]
+    found = ess.read(written(tmp_path, lines(HEAD, *sure, *odd))).findings
+    messages = found.loc[found["code"].eq("READ-AMOUNT"), "message"].tolist()
+    assert (
+        len(messages) == 101 and messages[0] == "« ?0 » : montant illisible (2\u00a0cellules : C6002, C6103)."
+    )
+    assert messages[-1].startswith("Et 1\u00a0autre cellule de même")
+
+
+def test_several_unsound_numbers_are_said_in_the_plural() -> None:
+    one, two = (identifiers.told("siret", count, "form", "12") for count in (1, 2))
+    assert "1\u00a0numéro inutilisable" in one and one.endswith(", écarté des rapprochements.")
+    assert "2\u00a0numéros inutilisables" in two and two.endswith(", écartés des rapprochements.")
 
 
 def test_a_shared_grant_is_told_and_not_guessed(tmp_path: Path) -> None:

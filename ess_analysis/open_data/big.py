@@ -333,12 +333,11 @@ class _Pass:
         texts = [text.strip() or None for text in distinct[f"c{at}"].to_pylist()]
         rows = pd.Series(distinct["lines"].to_numpy(), index=texts)
         wrong = identifiers.defects(pd.Series(texts, index=texts, dtype="object"))
-        for defect, said in identifiers.DEFECTS.items():
+        for defect in identifiers.DEFECTS:
             lines = rows[wrong.eq(defect)]
             if len(lines):
-                count = french.counted(int(lines.sum()), "numéro inutilisable", "numéros inutilisables")
                 first = str(lines.index[0])
-                text = f"« {self.header[at]} » : {count} ({said} : « {first} »), écarté des rapprochements."
+                text = identifiers.told(self.header[at], int(lines.sum()), defect, first)
                 yield Note(f"READ-ID-{defect.upper().replace('_', '-')}", "alert", text, stated=first)
 
     def _frame(
