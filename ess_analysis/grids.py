@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import warnings
 import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -277,8 +278,10 @@ def _made(
 
 def _by_openpyxl(path: Path, name: str, content: bytes, facts: dict[str, Facts]) -> tuple[Grid, ...]:
     try:
-        computed = openpyxl.load_workbook(io.BytesIO(content), data_only=True)
-        written = openpyxl.load_workbook(io.BytesIO(content))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Workbook contains no default style", UserWarning)
+            computed = openpyxl.load_workbook(io.BytesIO(content), data_only=True)
+            written = openpyxl.load_workbook(io.BytesIO(content))
         return tuple(
             _grid(path, computed[name], written[name], facts.get(name, Facts()))
             for name in computed.sheetnames

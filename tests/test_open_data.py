@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -564,6 +565,21 @@ def test_several_unsound_numbers_are_said_in_the_plural() -> None:
     one, two = (identifiers.told("siret", count, "form", "12") for count in (1, 2))
     assert "1\u00a0numéro inutilisable" in one and one.endswith(", écarté des rapprochements.")
     assert "2\u00a0numéros inutilisables" in two and two.endswith(", écartés des rapprochements.")
+
+
+def test_a_workbook_without_styles_is_read_without_a_word_in_english(tmp_path: Path) -> None:
+    plain, bare = book(tmp_path, {"F": [HEAD, *ROWS]}, "plain.xlsx"), tmp_path / "bare.xlsx"
+    with zipfile.ZipFile(plain) as old, zipfile.ZipFile(bare, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if name == "xl/styles.xml":
+                content = re.sub(rb"<cellStyles.*</cellStyles>", b"", content, flags=re.DOTALL)
+            new.writestr(name, content)
+    with pytest.warns(UserWarning, match="no default style"):
+        openpyxl.load_workbook(bare)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert sums(ess.read(bare)) == (3, SUM)
 
 
 def test_a_shared_grant_is_told_and_not_guessed(tmp_path: Path) -> None:
