@@ -198,11 +198,16 @@ def which_territories(asked: About) -> Group:
     return shown(figure, apart_told, shared_told(asked), other_stages(asked, stage))
 
 
+def _of_several_recipients(asked: About) -> About:
+    """What is asked, or all years where its own show a single recipient."""
+    return asked.always if asked.dated["recipient"].nunique() < 2 else asked
+
+
 def how_concentrated(asked: About) -> Group:
     """Whether the money goes to many or few recipients; over all years where one year shows a single one."""
     if asked.dated.empty:
         return shown(not_said(asked, "attribué à un bénéficiaire nommé", "recipient"))
-    wide = asked.always if asked.dated["recipient"].nunique() < 2 else asked
+    wide = _of_several_recipients(asked)
     stage = wide.stage_that_tells("recipient")
     if stage is None:
         return shown(not_said(asked, "attribué à un bénéficiaire nommé", "recipient"))
@@ -594,14 +599,13 @@ def axis_told(asked: About) -> Sentence:
 
 
 def concentration_told(asked: About) -> Sentence:
-    """How few recipients hold how much, over all years."""
-    stage = asked.always.stage_that_tells("recipient")
+    """How few recipients hold how much, over the years that `how_concentrated` shows."""
+    wide = _of_several_recipients(asked)
+    stage = wide.stage_that_tells("recipient")
     if stage is None:
         return SILENCE
-    frame = ranked(asked.always.by("recipient", stage=stage), "recipient")
-    return sentences.concentration(
-        frame, "bénéficiaire", money(stage, asked.always), STRONGEST, strongest(frame)
-    )
+    frame = ranked(wide.by("recipient", stage=stage), "recipient")
+    return sentences.concentration(frame, "bénéficiaire", money(stage, wide), STRONGEST, strongest(frame))
 
 
 def not_itemised_told(asked: About) -> Sentence:
@@ -868,11 +872,12 @@ def glossary(asked: About) -> Glossary:
     )
     tables = asked.tables
     columns = [
-        tables.funding[name] for name in ("title", "axis", "funder", "recipient", "operator", "programme")
+        tables.funding[name]
+        for name in ("title", "axis", "funder", "programme")  # not names of recipients
     ]
     columns += [tables.places["territory"], tables.indicators["text"], asked.findings["message"]]
     texts = [str(text) for column in columns for text in column.dropna().unique()]
-    texts += ["ESS", *(f"{sheet.title} {sheet.producer}" for sheet in tables.sources)]
+    texts += [*(f"{sheet.title} {sheet.producer}" for sheet in tables.sources)]
     used = set(re.findall(r"\w+", " ".join(texts)))
     return Glossary(tuple((word, known[word]) for word in sorted(known) if word in used))
 

@@ -497,10 +497,10 @@ def _stage_notes(body: _Body, funding: pd.DataFrame) -> list[dict[str, Any]]:
     blank = funding[funding["stage"].isna() & funding["amount_eur"].notna()]
     if not columns or blank.empty:
         return []
-    letters = re.sub(r"\d", "", body.grid.address(0, columns[0][1]))
-    cells = [letters + re.sub(r"\D", "", str(cell)) for cell in blank["cell"]]
+    rows = sorted({int(re.sub(r"\D", "", str(cell))) - 1 for cell in blank["cell"]})
+    texts = pd.Series("", index=rows)
     said = "étape laissée vide : alloué, prévu, accordé ou versé ?"
-    notes = _noted(body, "READ-STAGE-BLANK", cells, [""] * len(cells), len(cells), said)
+    notes = _noted(body, "READ-STAGE-BLANK", columns[0][1], texts, said)
     return [{**note, "severity": "blocking"} for note in notes]
 
 
