@@ -155,8 +155,9 @@ def strongest_year(frame: pd.DataFrame) -> Sentence:
     first = known.iloc[0]
     if len(known) == 1 and len(frame) == 1:
         return said("Tous ces montants sont de {year}.", year=first["name"])
+    undated = ", montants non datés compris" if frame.loc[frame["missing"], "amount_eur"].gt(0).any() else ""
     return said(
-        "Année la plus soutenue : {year}, avec {amount}, soit {share} du total.",
+        "Année la plus soutenue : {year}, avec {amount}, soit {share} du total" + undated + ".",
         year=first["name"],
         amount=amount(first["amount_eur"], first["trace"]),
         share=share(first["share"], first["share_trace"]),
