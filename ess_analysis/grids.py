@@ -11,6 +11,7 @@ import json
 import re
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -65,6 +66,11 @@ class Grid:
     formats: dict[int, frozenset[str]] = field(default_factory=dict)  # of the numbers of each column
     member: str = ""  # the file of the archive that the grid comes from
     struck_rows: frozenset[int] = frozenset()  # rows with a struck-through cell (.xlsx only)
+
+    @property
+    def name(self) -> str:
+        """The sheet of a workbook, or the file of an archive; empty for a file that is one table."""
+        return self.sheet or self.member
 
     def address(self, row: int, column: int) -> str:
         """The address of a cell: (4, 6) is G5."""
@@ -186,7 +192,7 @@ def _of_archive(path: Path, content: bytes, encoding: str, delimiter: str) -> It
                 yield replace(grid, member=member.filename)
 
 
-_SPOILT = (zipfile.BadZipFile, zipfile.zlib.error, NotImplementedError, OSError, EOFError)  # type: ignore[attr-defined]
+_SPOILT = (zipfile.BadZipFile, zlib.error, NotImplementedError, OSError, EOFError)
 
 
 def _opened(name: str, content: bytes) -> zipfile.ZipFile:

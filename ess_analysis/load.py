@@ -381,7 +381,7 @@ def read_file(sheet: SourceSheet, folder: Path, corrections: list[Correction]) -
         return _joined([])
     source = sheet.path.relative_to(folder).as_posix()
     read = read_grids(sheet.path, sheet.encoding, sheet.delimiter)
-    grids = {grid.sheet or grid.member: grid for grid in read}  # the files of an archive are its sheets
+    grids = {grid.name: grid for grid in read}  # the files of an archive are its sheets
     for one in corrections:
         if one.file == source and one.sheet not in grids:
             raise DataError(

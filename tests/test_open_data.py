@@ -756,7 +756,7 @@ def test_rows_are_printed_in_each_format(
 def test_a_draft_completed_in_a_few_lines_reads_what_could_not_be_read_alone(tmp_path: Path) -> None:
     text = lines(["Association", "Machin"], ["Anis", "100"], ["BG", "50,5"], ["Total Session", "70"])
     path = written(tmp_path, text, "obscur.csv")
-    refused(path, "Aucune table")
+    refused(path, "Aucune colonne ne dit qu'elle est un montant", "Machin")
     assert main(["read", str(path), "--draft", "--summary"]) == 2
     sheet = tmp_path / "obscur.csv.toml"
     draft = sheet.read_text(encoding="utf-8")

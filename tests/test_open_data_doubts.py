@@ -84,6 +84,12 @@ ASKED = {
         "Association;Subvention;Loyers\n" + "".join(f"{n};{e};{1000 * k + 500}\n" for k, (n, e) in enumerate(LINES, 1)),
         "ressemblent à des montants",
     ),
+    "the same sum given to a few": (
+        "Association;Subvention;Prestations diverses\n"
+        + "".join(f"{n};{e};{300 if e > 5000 else ''}\n" for n, e in LINES),
+        "ressemblent à des montants",
+    ),
+    "no column of money": (f"Association;Machin\n{TWO}", "qu'elle est un montant"),
     "a grant for works": (
         "Association;Subvention fonctionnement;Subvention travaux\n" + "".join(f"{n};{e};{e + 50}\n" for n, e in LINES),
         "autres montants",
@@ -146,6 +152,25 @@ READ = {
     ),
     "pounds with thousands": (
         'Organisation,Purpose,Grant awarded (£)\nAcorn,x,"£1,500"\nBirch,y,"£22,000"\n', 23500),
+    "a fee on every line": ("Association;Subvention;Valeur\n" + "".join(f"{n};{e};500\n" for n, e in LINES), WHOLE),
+    "an opinion against, and no amount": (
+        "Association;Montant attribué;Avis\n" + "".join(f"{n};{e};Favorable\n" for n, e in LINES) + "Zoé;;Défavorable\n",
+        WHOLE,
+    ),
+    "a total of cash and aid in kind": (
+        "Association;Subvention en numéraire;Prestations en nature (valorisation);Total\n"
+        + "".join(f"{n};{e};200;{e + 200}\n" for n, e in LINES),
+        WHOLE,
+    ),
+    "a standard's field in small letters": (
+        "nombeneficiaire;montant;notificationue\n" + "".join(f"{n};{e};0\n" for n, e in LINES),
+        WHOLE,
+    ),
+    "the form of the aid": (
+        "Association;Forme de l'aide;Montant\n"
+        + "".join(f"{n};{'Avance remboursable' if e == 480 else 'Subvention'};{e}\n" for n, e in LINES),
+        WHOLE - 480,
+    ),
     "a beneficiary's total": (f"Association;Objet;Montant\n{THREE}Total Session;x;70\n", WHOLE + 70),
 }  # fmt: skip
 
@@ -254,3 +279,45 @@ def test_a_word_met_late_in_a_large_file_is_judged_too(tmp_path: Path) -> None:
     for late in ("2013;Club X;F;999999;Refusé\n", "Garanties d'emprunt;;;;\n2013;OPH;F;999999;Payé\n"):
         with pytest.raises(big.Undecided):
             big.sums(written(tmp_path, head + lines + late, "late.csv"))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Nom de l'organisme;Attributaire;Montant",
+        "COLL_NOM;ATTRIB_NOM;Montant",
+        "Autorité administrative;Nom attributaire;Montant",
+        "Nom attributaire;Bénéficiaire;Montant",
+    ],
+)
+def test_the_giver_stands_alike_on_every_line(header: str, tmp_path: Path) -> None:
+    lines = "".join(f"Ville de Bourges;{name};{euros}\n" for name, euros in LINES)
+    funding = ess.read(written(tmp_path, f"{header}\n{lines}")).funding
+    assert funding["funder"].unique().tolist() == ["Ville de Bourges"]
+    assert funding["recipient"].tolist() == list(NAMES)
+
+
+def test_the_nature_of_a_body_is_not_its_name_and_an_identifier_may_be_one(tmp_path: Path) -> None:
+    lines = "".join(f"Association;{name};{euros}\n" for name, euros in LINES)
+    head = "Nature juridique du bénéficiaire;Identification du bénéficiaire;Montant\n"
+    assert ess.read(written(tmp_path, head + lines)).funding["recipient"].tolist() == list(NAMES)
+
+
+def test_a_table_without_a_recipient_says_so(tmp_path: Path) -> None:
+    tables = ess.read(written(tmp_path, f"Bénéficiare;Objet;Montant\n{THREE}"))
+    told = tables.findings[tables.findings["code"].eq("READ-NO-RECIPIENT")]
+    assert told["severity"].tolist() == ["alert"] and "« Bénéficiare »" in told["message"].iloc[0]
+
+
+def test_the_date_of_the_decision_is_not_that_of_a_reception(tmp_path: Path) -> None:
+    lines = "".join(f"{name};12/12/2019;{euros};10/01/2020\n" for name, euros in LINES)
+    head = "Bénéficiaire;DATE_DECISION;Montant;DATE_RECEPTION_CONVENTION\n"
+    assert ess.read(written(tmp_path, head + lines)).funding["year"].unique().tolist() == [2019]
+    tables = ess.read(written(tmp_path, head.replace("RECEPTION_", "") + lines))
+    assert "READ-TWO-DATES" in set(tables.findings["code"])
+
+
+def test_a_column_of_years_with_a_long_name_is_the_year(tmp_path: Path) -> None:
+    lines = "".join(f"{name};2018;{euros}\n" for name, euros in LINES)
+    head = "Association;Année budgétaire d'affectation de la subvention;Montant\n"
+    assert ess.read(written(tmp_path, head + lines)).funding["year"].unique().tolist() == [2018]

@@ -102,7 +102,9 @@ class Amounts(Lines):
             if (
                 why == Meaning().why
                 and amounts
-                and doubts.look_like_amounts(words(header), self._values(header))
+                and doubts.look_like_amounts(
+                    words(header), self._values(header), len(self.body) - len(self.skipped)
+                )
             ):
                 self.missing.append(
                     f"« {header} » : des nombres qui ressemblent à des montants, à lire ou à laisser ?"
@@ -138,8 +140,7 @@ class Amounts(Lines):
             if unread > 0.2:
                 self.ignored[header] = "texte, sans montant"
         for header, unread in wordy:
-            digits = self._values(header).map(lambda value: bool(re.search(r"\d", str(value)))).any()
-            if digits or not read:
+            if digits(self._values(header)).any() or not read:
                 self.missing.append(
                     f"« {header} » : {unread:.0%} des cellules ne se lisent pas comme des montants"
                 )
@@ -215,6 +216,13 @@ class Amounts(Lines):
             return read
         money = [header for header in read if not self.table.meanings[header].kind]
         partial: list[tuple[str, int]] = []
+        for header in [one for one in money if "total" in words(one) and len(money) < len(read)]:
+            gap = frames[header] - frames.drop(columns=header).sum(axis="columns")
+            if (
+                len(gap.dropna()) > 1 and gap.dropna().abs().lt(0.005).all()
+            ):  # grants and aid in kind, together
+                self.ignored[header] = "somme des autres colonnes"
+                return [one for one in read if one != header]
         for header in money:
             own = self.table.meanings[header].stage
             others = [other for other in money if other != header]

@@ -43,11 +43,11 @@ class Table:
 def the_table(path: Path, grids: list[Grid], sheet: str | None) -> tuple[Table, list[Note]]:
     """The one table of a file, and what is told of its other sheets; DataError where there is none, or two."""
     if sheet is not None:
-        named = [grid for grid in grids if sheet == name_of(grid)]
+        named = [grid for grid in grids if sheet == grid.name]
         if not named:
             raise DataError(
                 f"Feuille absente : « {sheet} » dans {path.name}.",
-                seen=[grid.sheet or grid.member or "une table sans nom" for grid in grids],
+                seen=[grid.name or "une table sans nom" for grid in grids],
                 todo="choisissez l'une de ces feuilles avec --sheet.",
             )
         grids = named
@@ -81,24 +81,28 @@ def the_table(path: Path, grids: list[Grid], sheet: str | None) -> tuple[Table, 
     for table in tables:
         if seen and table.grid.hidden:
             notes.append(
-                Note(
-                    "READ-HIDDEN", "alert", f"Feuille masquée « {name_of(table.grid)} » : elle n'est pas lue."
-                )
+                Note("READ-HIDDEN", "alert", f"Feuille masquée « {table.grid.name} » : elle n'est pas lue.")
             )
     tables = seen or tables
     kept: list[Table] = []
     for table in tables:
         twin = next((other for other in kept if _same(other, table)), None)
-        if twin is None or _years_in(name_of(twin.grid)) != _years_in(name_of(table.grid)):
+        if twin is None or doubts.years_of(twin.grid.name) != doubts.years_of(table.grid.name):
             kept.append(table)
         else:
-            message = f"La feuille « {name_of(table.grid)} » répète les lignes de « {name_of(twin.grid)} » : lue une seule fois."
+            message = f"La feuille « {table.grid.name} » répète les lignes de « {twin.grid.name} » : lue une seule fois."
             notes.append(Note("READ-SHEET-TWICE", "alert", message))
     if len(kept) > 1:
         raise DataError(
             f"Plusieurs feuilles contiennent une table : {path.name}.",
-            seen=[table.grid.sheet or table.grid.member for table in kept],
+            seen=[table.grid.name for table in kept],
             todo="choisissez avec --sheet, ou déclarez-les dans une fiche source.",
+        )
+    if not kept and (numbers := _numbers_without_a_name(grids)):
+        raise DataError(
+            f"Aucune colonne ne dit qu'elle est un montant : {path.name}.",
+            seen=[f"« {header} » ?" for header in numbers],
+            todo="donnez-lui le rôle « amount » dans une fiche source : « ess read FICHIER --draft » en prépare une.",
         )
     if not kept:
         raise DataError(
@@ -128,9 +132,7 @@ def _unread_sheets(grids: list[Grid], tables: list[Grid], read: Table) -> Iterat
             continue
         rows = int(sum(doubts.numbers_in(row) for row in grid.values.itertuples(index=False)))
         if rows > 2:
-            text = (
-                f"La feuille « {name_of(grid)} » n'est pas lue : {french.counted(rows, 'ligne')} de nombres"
-            )
+            text = f"La feuille « {grid.name} » n'est pas lue : {french.counted(rows, 'ligne')} de nombres"
             more = rows > len(read.body)
             yield Note(
                 "READ-SHEET-UNREAD",
@@ -139,13 +141,25 @@ def _unread_sheets(grids: list[Grid], tables: list[Grid], read: Table) -> Iterat
             )
 
 
-def name_of(grid: Grid) -> str:
-    """The sheet of a workbook, or the file of an archive."""
-    return grid.sheet or grid.member
-
-
-def _years_in(text: str) -> set[str]:
-    return set(re.findall(r"(?<!\d)(?:19[89]\d|20[0-4]\d)(?!\d)", text))
+def _numbers_without_a_name(grids: list[Grid]) -> list[str]:
+    """The columns of numbers under a header that names a recipient and no amount."""
+    for grid in grids:
+        for row in range(min(HEADER_WITHIN, len(grid.values) - 1)):
+            if any(
+                meaning(str(value)).role == "recipient" for value in grid.values.iloc[row] if not blank(value)
+            ):
+                table = _headed(grid, (row + 1, row + 1))
+                cells = {
+                    header: table.body[at]
+                    for header, at in table.columns.items()
+                    if not table.meanings[header].role
+                }
+                found = [
+                    header for header, values in cells.items() if doubts.are_numbers(values[filled(values)])
+                ]
+                if found:
+                    return found
+    return []
 
 
 def _first_words(grids: list[Grid]) -> list[str]:
@@ -172,7 +186,10 @@ def _table_of(grid: Grid) -> Table | None:
             continue
         for top in _levels(grid, row):
             table = _headed(grid, (top + 1, row + 1))
-            known = sum(bool(one.role or one.field) for one in table.meanings.values())
+            meant = [at for name, at in table.columns.items() if _means(table.meanings[name])]
+            known = len(
+                {tuple(header_levels(grid, table.header, at)) for at in meant}
+            )  # a merged cell counts once
             score = (known, not _headed_again(table))
             if not table.role("amount") or known < 2:
                 continue
@@ -210,8 +227,11 @@ def _holds_amounts(table: Table, end: int) -> bool:
 
 def _recognised(texts: Iterable[str]) -> int:
     """How many texts mean something as the header of a column."""
-    read = [meaning(text) for text in texts if len(text) <= LONGEST_HEADER]
-    return sum(bool(one.role or one.field) for one in read)
+    return sum(_means(meaning(text)) for text in texts if len(text) <= LONGEST_HEADER)
+
+
+def _means(said: Meaning) -> bool:
+    return bool(said.role or said.field)
 
 
 def _headed_again(table: Table) -> bool:
@@ -251,7 +271,8 @@ def _headed(grid: Grid, header: tuple[int, int]) -> Table:
     for name, at in columns.items():
         levels = " ".join(dict.fromkeys(text for text in header_levels(grid, header, at) if text))
         read = [meaning(text) if len(text) <= LONGEST_HEADER else Meaning() for text in (name, levels)]
-        meanings[name] = read[0] if header[0] == header[1] or read[0].role not in ("", "amount") else read[1]
+        alone = header[0] == header[1] or (_means(read[0]) and read[0].role != "amount")
+        meanings[name] = read[0] if alone else read[1]
     return Table(grid, header, columns, meanings)
 
 

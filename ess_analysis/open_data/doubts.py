@@ -272,29 +272,30 @@ def other_numbers(header: str) -> bool:
     return bool(_OTHER_NUMBERS.search(header))
 
 
-def look_like_amounts(header: str, values: pd.Series) -> bool:
-    """Whether a column of another name holds round sums, or cents, as amounts do."""
+def look_like_amounts(header: str, values: pd.Series, lines: int) -> bool:
+    """Whether a column of another name holds round sums, or cents, as amounts do; `lines` are those of the table.
+
+    One sum on every line is a parameter (a ceiling, a fee); on some lines only, it is what they were given.
+    """
     if other_numbers(header) or not are_numbers(values):
         return False
+    if values.map(lambda value: isinstance(value, str) and "€" in value).any():
+        return True
     euros = distinct_amounts(values.iloc[:FIRST].tolist(), ".").euros[:-1]
-    known = euros[np.isfinite(euros)]
-    if (
-        len(known) < 2
-        or len(set(known.tolist())) < 2
-        or np.median(known) < 100
-        or ((known > 1900) & (known < 2100)).all()
-    ):
+    known = euros[np.isfinite(euros) & (euros != 0)]
+    years = ((known > 1900) & (known < 2100)).all()
+    alike = len(set(known.tolist())) == 1 and len(values) == lines
+    if len(known) < 2 or alike or years or np.median(known) < 100 or _postal(known):
         return False
-    towns = known // 1000  # postal codes: most are of one department
-    if (np.isin(known // 10_000, range(10)) & (known > 1000)).all() and np.bincount(
-        towns.astype(int)
-    ).max() > len(known) / 2:
+    cents = np.abs(known * 100 - np.round(known * 100)) < 0.001
+    return bool((known % 50 == 0).mean() > 0.5 or ((known % 1 != 0).mean() > 0.3 and cents.all()))
+
+
+def _postal(numbers: np.ndarray) -> bool:
+    """Whether numbers are postal codes: five figures, most of one department."""
+    if not ((numbers >= 1000) & (numbers < 100_000) & (numbers % 1 == 0)).all():
         return False
-    round_sums, cents = (known % 50 == 0) & (known > 0), np.abs(known - np.round(known)) > 0.001
-    return bool(
-        round_sums.mean() > 0.5
-        or (cents.mean() > 0.3 and (np.abs(known * 100 - np.round(known * 100)) < 0.001).all())
-    )
+    return bool(np.bincount((numbers // 1000).astype(int)).max() > len(numbers) / 2)
 
 
 _DAYS = (
@@ -311,24 +312,8 @@ def years_of(text: str) -> set[int]:
     return {int(year) for year in re.findall(r"(?<!\d)(?:19[89]\d|20[0-4]\d)(?!\d)", rest)}
 
 
-NOT_AMOUNTS = {
-    "na",
-    "n a",
-    "nc",
-    "nd",
-    "nan",
-    "null",
-    "none",
-    "neant",
-    "non",
-    "so",
-    "sans objet",
-    "refus",
-    "refuse",
-    "ajourne",
-    "rien",
-    "aucun",
-}
+NOT_AMOUNTS = {"na", "n a", "nc", "nd", "nan", "null", "none", "neant", "non", "so", "sans objet",
+               "refus", "refuse", "ajourne", "rien", "aucun"}  # fmt: skip
 
 
 def says_no_amount(value: object) -> bool:
@@ -351,8 +336,7 @@ def begins_summary(label: str) -> bool:
 
 def in_capitals(label: str) -> bool:
     """Whether the words of a line are in capitals alone, as headings are."""
-    letters = [sign for sign in label if sign.isalpha()]
-    return len(letters) > 3 and label == label.upper()
+    return label.isupper() and sum(sign.isalpha() for sign in label) > 3
 
 
 def sums_beside(cents: pd.Series, apart: set[int]) -> int | None:

@@ -61,7 +61,7 @@ def _each_sheet(path: Path, grids: list[Grid]) -> list[Understood]:
         except DataError:
             continue
         if not grid.hidden:
-            table = replace(read.sheet.tables[0], sheet=grid.sheet or grid.member)
+            table = replace(read.sheet.tables[0], sheet=grid.name)
             found.append(replace(read, sheet=replace(read.sheet, tables=(table,))))
     return found
 

@@ -21,12 +21,13 @@ _JOINED = {field.lower(): field for field in SCDL_FIELDS}
 # The long labels under which spreadsheets and portals write the same fields, by what must be in them.
 _SCDL_WORDS = (
     ("idRAE", r"\brae\b|\breferencement\b.*\baides\b"),
-    ("idAttribuant", r"\b(identification|identifiant|id|siret|siren)\b.*\b(attribu\w*|financeur)\b|\battrib(uant)? (id|siret)\b"),
-    ("nomAttribuant", r"\b(nom|denomination)\b.*\battribu\w+\b|\battrib(uant)?( nom)?$|^attribuant\b"),
+    ("idAttribuant", r"\b(identification|identifiant|id|siret|siren)\b.*\b(attribuante?s?|financeur)\b|\battribuant (id|siret)\b"),
+    ("nomAttribuant", r"\b(nom|denomination)\b.*\battribuante?s?\b|^attribuant\b"),
     ("rnaBeneficiaire", r"\brna\b"),
     ("idBeneficiaire", r"\b(identification|identifiant|id|siret|siren)\b.*\bbeneficiaires?\b|\bbeneficiaire (id|siret|siren)\b|^(n|no|num|numero|code)?( de)? ?(siret|siren)\b"),  # noqa: E501
     ("nomBeneficiaire", r"\b(nom|denomination|raison sociale)\b.*\bbeneficiaires?\b|\bbeneficiaire (nom|name)\b|^beneficiaires?$"),
-    ("dateConvention", r"\bdate\b.*\bconvention\b|\bconvention date\b"),
+    ("dateConvention", r"^(?!.*\b(reception|notification|debut|fin|echeance|transmission|envoi)\b)"
+                       r".*(\bdate\b.*\bconvention\b|\bconvention date\b|\bdate conv\b)"),
     ("referenceDecision", r"\breference\b.*\b(decision|deliberation)\b|\bdecision ref\b"),
     ("conditionsVersement", r"\bconditions?\b.*\bversements?\b"),
     ("datesPeriodeVersement", r"\bdates?\b.*\bversements?\b|\bdate\b.*\bperiode\b"),
@@ -73,7 +74,6 @@ _FILLER = {"de", "du", "des", "la", "le", "les", "l", "d", "a", "au", "aux", "en
            "beneficiaires", "pour", "par", "exercice", "annee", "an", "n", "gbp", "usd", "chf", "keur", "meur", "organisme",
            "ville", "titre", "commune", "departement", "region", "metropole", "conseil", "municipal", "cm", "cp", "tiers", "sur",
            "numeraire", "publique", "public", "publiques", "publics", "detail", "of", "the", "grant", "grants", "award", "in",
-
            "funding", "funds", "value", "1", "2", "3", "4", "5", "subvention", "subventions", "direct",
            "directe", "directes", "detr", "dsil", "etat",
            "sub", "subv", "mnt", "milliers", "millions", "remboursable", "remboursables", "recuperable", "recuperables",
@@ -89,6 +89,7 @@ _STAGES = {
     "paid": rf"\b({PAID_WORDS}|realise\w*)\b",
     "planned": r"\b(previsionnel\w*|prevu\w*|propos\w*|planned|bp)\b",
 }
+_ACCOUNTS = r"\b(mandats emis|ca)\b"  # the account of what was paid
 _SECTIONS = r"\b(fonctionnement|investissement|equipement|exceptionnel\w*|projets?|action\w*|charges?|capital|revenue)\b"
 _NOT_FUNDING = (
     (r"\b(demand\w*|sollicit\w*|request\w*|applied)\b", "montant demandé, ce n'est pas un financement"),
@@ -112,7 +113,8 @@ def meaning(header: str) -> Meaning:
     """What `header` means, by its words; `sure` is false where they could mean an amount or something else."""
     said, bare = words(header), words(re.sub(r"\([^()]*\)", " ", header))
     standard = _scdl(said)
-    if standard and standard.field == "pourcentageSubvention":
+    exact = _JOINED.get(said.replace(" ", ""), "montant") != "montant"
+    if standard and (exact or standard.field == "pourcentageSubvention"):
         return standard
     return _amount(said) or standard or _other(said) or _other(bare) or Meaning()
 
@@ -150,7 +152,8 @@ def _amount(said: str) -> Meaning | None:
     tokens = set(said.split())
     if not tokens & _MONEY and not re.search(_IN_KIND, said) and not re.fullmatch(_GRANTED, said):
         return _staged(said)
-    if re.match(r"(numero|n|no|ndeg|duree|id|identifiant|code|type|nature|objet|date|dates|annee|libelle|nom|name|reference|conditions?|"
+    if re.match(r"(numero|n|no|ndeg|duree|id|identifiant|code|type|forme|nature|objet|date|dates|annee|libelle|nom|name|"
+                r"reference|conditions?|"
                 r"section|chapitre|article|titre|title|intitule|detail des avantages|programme|dispositif|categorie|domaine|"
                 r"statut|etat|description|url|motif|beneficiaires?|lien|observations?|commentaires?|thematique)\b", said):  # fmt: skip
         return None
@@ -202,54 +205,45 @@ def _amount(said: str) -> Meaning | None:
     )
 
 
-_STAGED_FILLER = {
-    "total",
-    "totaux",
-    "des",
-    "de",
-    "du",
-    "en",
-    "eur",
-    "euros",
-    "numeraire",
-    "valeur",
-    "annee",
-    "exercice",
-}
+_STAGED_FILLER = set("total totaux des de du en eur euros numeraire valeur annee exercice".split())
 
 
 def _staged(said: str) -> Meaning | None:
     """An amount that may be, where a header is nothing but a stage: « Mandaté », « CA 2011 », « total des mandats émis »."""
     years = set(re.findall(r"\b(?:19|20)\d\d\b", said))
-    rest = re.sub(r"\b(?:19|20)\d\d\b|\bmandats emis\b|\bca\b", " ", said)
-    for pattern in _STAGES.values():
-        rest = re.sub(pattern, " ", rest)
-    if rest == said or set(rest.split()) - _STAGED_FILLER or said == "total" or _other(said):
-        return None
     stages = [stage for stage, pattern in _STAGES.items() if re.search(pattern, said)]
-    paid = re.search(r"\bmandats emis\b|\bca\b", said)
-    if not stages and not paid:
+    stages += ["paid"] if re.search(_ACCOUNTS, said) else []
+    rest = said
+    for pattern in (*_STAGES.values(), _ACCOUNTS, r"\b(?:19|20)\d\d\b"):
+        rest = re.sub(pattern, " ", rest)
+    if not stages or set(rest.split()) - _STAGED_FILLER or _other(said):
         return None
-    stage = "paid" if paid else stages[0]
-    return Meaning("amount", stage=stage, year=int(years.pop()) if len(years) == 1 else None, sure=False)
+    return Meaning("amount", stage=stages[-1], year=int(years.pop()) if len(years) == 1 else None, sure=False)
 
 
 _OTHERS = (
-    ("funder_id", r"^funding org\w*( \d+)? (identifier|id)$"),
-    ("funder", r"^funding org\w* name$|^(financeur|collectivite|nom collectivite|administration|service attribuant)$"),
+    ("recipient_id", r"\battrib(utaire)? (id|siret)$|\b(identification|identifiant|id|siret)\b.*\battributaires?\b"),
+    ("funder_id", r"^funding org\w*( \d+)? (identifier|id)$|^(coll(ectivite)?|autorite administrative) (siret|id)$"),
+    ("funder", r"^funding org\w* name$|^coll(ectivite)? nom$|^autorite administrative( nom)?$|"
+               r"^(financeur|collectivite|nom collectivite|administration|service attribuant)$"),
     ("recipient_id", r"^recipient org\w* (identifier|id)$|\b(siret|siren)\b"),
-    ("recipient", r"^(maitre d ouvrage|destinataire|attributaire|laureat|demandeur|porteur( de projet)?|beneficiary|applicant|club|name of organi[sz]ation)s?( name)?$|^recipient (org\w*|ind) name$|^(nom )?(de )?(l )?(association|organisme|organi[sz]ation|structure|tiers|recipient|supplier)s?( nom| name)?$|"  # noqa: E501
+    ("recipient", r"^(nom )?(de )?(l )?attrib(utaires?)?( nom)?$|"
+                  r"^(maitre d ouvrage|destinataire|laureat|demandeur|porteur( de projet)?|beneficiary|applicant|club|"
+                  r"name of organi[sz]ation)s?( name)?$|^recipient (org\w*|ind) name$|"
+                  r"^(nom )?(de )?(l )?(association|organisme|organi[sz]ation|structure|tiers|recipient|supplier)s?( nom| name)?$|"
                   r"^(nom|denomination)( de| du| des)?( l| la)? ?(association|organisme|structure|tiers)\b|^raison sociale\b|"
-                  r"^nom beneficiaire principal$|\bbeneficiaires?\b(?!.*\b(adresse|code|commune|ville|type|statut|categorie|departement|forme)\b)"),  # noqa: E501
+                  r"^nom beneficiaire principal$|"
+                  r"^(?!.*\b(nature|juridique|identification|identifiant|forme|type|statut|categorie)\b).*\bbeneficiaires?\b"
+                  r"(?!.*\b(adresse|code|commune|ville|departement)\b)"),
     ("title", r"^(objets?|intitule\w*|libelle|title|titre|description|descriptif|nom du projet|projet|action)\b"),
     ("programme", r"^(grant programme title|programme name|programme|dispositif|nom demarche ds)$"),
     ("year", r"^(?:subvention |aide )?(annees?|exercice|millesime|year|an)"
-             r"( budgetaire| versement| de versement| d attribution| de la subvention| d attribution)?$"),
-    ("date", r"^(date|award date|date awarded|date of award)$|"
+             r"( budgetaire| versement| de versement| d attribution| de la subvention)?$"),
+    ("date", r"^(date|acte date|award date|date awarded|date of award)$|"
              r"^(date (de |d )?(attribution|decision|vote|deliberation|la decision|convention|versement|signature)\w*)$"),
     ("currency", r"^(currency|devise|monnaie)$"),
     ("stage", r"^etape$"),
-    ("kind", r"^forme$"),
+    ("kind", r"^forme$|^(forme|type)( de| d)?( l| la)? (aide|subvention)$"),
     ("axis", r"^(axe|thematique|domaine|secteur|theme|politique|categorie|catgeorie)s?$"),
     ("places", r"^(nom )?(de la )?commune( beneficiaire)?$|^nom commune$"),
 )  # fmt: skip
@@ -261,9 +255,3 @@ def _other(said: str) -> Meaning | None:
         if re.search(pattern, said):
             return Meaning(role)
     return None
-
-
-def recognised(header: str) -> bool:
-    """Whether the header is one that tables of funding carry."""
-    known = meaning(header)
-    return bool(known.role or known.field) or known.why != Meaning().why

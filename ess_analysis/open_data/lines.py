@@ -330,7 +330,7 @@ class Lines:
         rows = doubts.parents(cents) or doubts.parents(cents, below=False)
         if not rows:
             apart = self._apart(filled.loc[cents.index])
-            if row := doubts.sums_beside(cents, apart):
+            if (row := doubts.sums_beside(cents, apart)) is not None:
                 self.missing.append(
                     f"la ligne {row + 1}, « {self._words_of(row)[:60]} » : la somme de lignes voisines ?"
                 )
@@ -341,16 +341,12 @@ class Lines:
         else:
             listed = ", ".join(str(row + 1) for row in rows[:5])
             self.missing.append(
-                f"les lignes {listed} : chacune est la somme des suivantes, ne faut-il pas choisir ?"
+                f"les lignes {listed} : chacune est la somme de ses voisines ; lesquelles compter ?"
             )
 
     def _apart(self, filled: pd.Series) -> set[int]:
         """The rows that look like headings: emptier than the others, or the few in capitals."""
-        loud = [
-            int(row)
-            for row in filled.index
-            if self._words_of(row).isupper() and doubts.in_capitals(self._words_of(row))
-        ]
+        loud = [int(row) for row in filled.index if doubts.in_capitals(self._words_of(row))]
         thin = [int(row) for row in filled.index[filled.lt(filled.median())]] if len(filled) else []
         return {*thin, *(loud if len(loud) * 2 < len(filled) else [])}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,26 +20,15 @@ from ess_analysis.grids import Grid
 from ess_analysis.load import KIND_WORDS, STAGE_WORDS, closed_word
 from ess_analysis.open_data import doubts, scdl
 from ess_analysis.open_data.amounts import Amounts
-from ess_analysis.open_data.choosing import Table, name_of, the_table
-from ess_analysis.open_data.headers import PAID_WORDS, words
-from ess_analysis.open_data.lines import about_rows
+from ess_analysis.open_data.choosing import Table, the_table
+from ess_analysis.open_data.headers import PAID_WORDS, Meaning, words
+from ess_analysis.open_data.lines import about_rows, digits, lettered
 from ess_analysis.sources import ColumnRead, SourceSheet, TableRead
 
 SCDL, GRANTS_360 = "SCDL", "360Giving"
-_ONE_EACH = (
-    "recipient",
-    "funder",
-    "title",
-    "programme",
-    "year",
-    "date",
-    "axis",
-    "places",
-    "kind",
-    "stage",
-    "recipient_id",
-    "funder_id",
-)
+_ONE_EACH = ("recipient", "funder", "title", "programme", "year", "date", "axis", "places", "kind", "stage",
+             "recipient_id", "funder_id")  # fmt: skip
+_FACTS = {"amount", "recipient", "funder", "recipient_id", "funder_id", "places", "date", "year"}
 
 
 @dataclass(frozen=True)
@@ -70,8 +59,10 @@ class _Reading(Amounts):
     standard = ""
 
     def understood(self) -> Understood:
-        self.standard = _standard(self.table)
         self._skip_numbered()
+        self._sort_givers()
+        self._years_by_content()
+        self.standard = _standard(self.table)
         self._amounts_by_content()
         self._keep_total()
         self._refuse_headers()
@@ -97,10 +88,11 @@ class _Reading(Amounts):
             fields[main[0]] = "montant"
         year = self._year(columns)
         self._tell_undated(columns, year)
+        self._tell_recipients(columns)
         read = TableRead(
             id="T",
             title=self.path.stem,
-            sheet=name_of(grid) if self.others else grid.sheet,
+            sheet=grid.name if self.others else grid.sheet,
             header=table.header,
             record_kind="project",
             stage=stage,
@@ -145,20 +137,14 @@ class _Reading(Amounts):
     def _refuse_other_lines(self, columns: list[ColumnRead]) -> None:
         """Lines that another column says refused, cancelled, lent or guaranteed: they are not grants."""
         read = {column.header: column.role for column in columns}
+        euros = (self._euros(header)[0] for header, role in read.items() if role == "amount")
+        granted = {row for one in euros for row in one.index[one.ne(0) & one.notna()]}
         for header in self.table.columns:
             role = read.get(header, "")
-            if role in {
-                "amount",
-                "recipient",
-                "funder",
-                "recipient_id",
-                "funder_id",
-                "places",
-                "date",
-                "year",
-            }:
+            if role in _FACTS:
                 continue
             values = self._values(header)
+            values = values[values.index.isin(granted)]  # a refusal without an amount counts nothing
             refused = doubts.not_granted(words(header), values)
             other = doubts.other_kind(values) if role != "kind" else None
             if refused and role != "title":
@@ -232,10 +218,11 @@ class _Reading(Amounts):
                     columns.append(ColumnRead(header, role))
                 elif number and any(column.role == role for column in columns):
                     self.ignored[header] = "une autre colonne le dit déjà"
+                    read = next(one.header for one in columns if one.role == role)
                     if role == "recipient":
-                        self._refuse_second_list(
-                            header, next(one.header for one in columns if one.role == role)
-                        )
+                        self._refuse_second_list(header, read)
+                    elif role == "date":
+                        self._tell_other_dates(header, read)
                 elif role == "kind" and not _kinds(values):
                     self.ignored[header] = "ne dit pas la forme de l'aide (numéraire, nature, prêt)"
                 elif role == "stage" and not _stages(values):
@@ -259,6 +246,61 @@ class _Reading(Amounts):
             self.ignored |= dict.fromkeys(late, "l'année a sa colonne")
         return columns
 
+    def _sort_givers(self) -> None:
+        """Giver and recipient told by their values, where the same words are said of both (« attributaire »).
+
+        A name alike on every line is the giver's if another varies; identifiers that are names are the recipients.
+        """
+        meanings = dict(self.table.meanings)
+        for role, giver in (("recipient", "funder"), ("recipient_id", "funder_id")):
+            named = {header: self._values(header) for header in self.table.role(role)}
+            alike = [header for header, values in named.items() if len(values) > 1 and values.nunique() == 1]
+            if len(alike) == len(named):
+                continue
+            for header in alike:
+                taken = any(said.role == giver for said in meanings.values())
+                meanings[header] = Meaning(why="le même à chaque ligne") if taken else Meaning(giver)
+        if not self.table.role("recipient"):
+            for header in self.table.role("recipient_id"):
+                if not digits(self._values(header)).mean() > 0.2:
+                    meanings[header] = Meaning("recipient")
+        self.table = replace(self.table, meanings=meanings)
+
+    def _years_by_content(self) -> None:
+        """A column whose header speaks of a year, and that holds nothing but years, is the year."""
+        if self.table.role("year"):
+            return
+        for header, said in self.table.meanings.items():
+            values = self._values(header).astype("str").str.removesuffix(".0")
+            if not said.role and re.search(r"\b(annee|exercice)\b", words(header)) and len(values):
+                if values.str.fullmatch(r"(?:19|20)\d\d").all():
+                    self.table = replace(
+                        self.table, meanings={**self.table.meanings, header: Meaning("year")}
+                    )
+                    return
+
+    def _tell_recipients(self, columns: list[ColumnRead]) -> None:
+        """Told where no column is read as the recipient's name, with the texts left out."""
+        if any(column.role == "recipient" for column in columns):
+            return
+        texts = [header for header in self.ignored if lettered(self._values(header)).notna().mean() > 0.5]
+        left = f" ; laissées de côté : « {' », « '.join(texts[:6])} »" if texts else ""
+        self.notes.append(
+            Note("READ-NO-RECIPIENT", "alert", f"Aucune colonne n'est reconnue comme le bénéficiaire{left}.")
+        )
+
+    def _tell_other_dates(self, header: str, read: str) -> None:
+        """Told where a second column of dates gives other years than the one read."""
+        years = [self._values(one).astype("str").map(french.year_of).dropna() for one in (header, read)]
+        both = years[0].index.intersection(years[1].index)
+        rows = both[(years[0][both] != years[1][both]).to_numpy()]
+        if len(rows):
+            one, several = (
+                f"{verb} une autre année selon « {header} » que selon « {read} », lue"
+                for verb in ("a", "ont")
+            )
+            self.notes.append(about_rows("READ-TWO-DATES", "alert", rows, one, several))
+
     def _refuse_second_list(self, header: str, read: str) -> None:
         """The same header over other recipients, with amounts between: two lists side by side."""
         at, first = self.table.columns[header], self.table.columns[read]
@@ -273,7 +315,13 @@ class _Reading(Amounts):
         if year or any(column.year for column in columns):
             return
         if not dated:
-            text = "Aucune année : ni colonne, ni titre, ni nom de fichier ne la dit ; les montants restent non datés."
+            left = [one for one in self.ignored if re.search(r"\b(dates?|annees?|exercice)\b", words(one))]
+            why = (
+                f"« {' », « '.join(left)} » ne la disent pas assez"
+                if left
+                else "ni colonne, ni titre, ni nom de fichier ne la dit"
+            )
+            text = f"Aucune année : {why} ; les montants restent non datés."
             self.notes.append(Note("READ-UNDATED", "alert", text))
             return
         money = [self.table.columns[column.header] for column in columns if column.role == "amount"]
