@@ -58,13 +58,29 @@ def cover(asked: About, name: str) -> Cover:
         "Territoire": asked.territory or ("tous" if asked.tables.places["territory"].notna().any() else ""),
         "Financeur": asked.funder,
         "Données": french.typographic(french.listing(dict.fromkeys(sheet.title for sheet in read))),
-        "Producteur": french.typographic(french.listing(dict.fromkeys(sheet.producer for sheet in read))),
+        "Producteur": french.typographic(french.listing(producers(asked))),
         "Date des données": french.listing(dict.fromkeys(french.month(str(sheet.date)) for sheet in read)),
     }
     title = f"{name} : {over}" if over else f"{name} {period}".strip()
+    if not over and (whose := body(asked)):
+        title += f" · {whose}"
     return Cover(
         french.typographic(title), SILENCE, tuple((label, fact) for label, fact in facts.items() if fact)
     )
+
+
+def producers(asked: About) -> list[str]:
+    """Who made the tables, where their source sheets say it."""
+    found = (str(sheet.producer) for sheet in asked.tables.sources if sheet.tables and sheet.producer)
+    return [name for name in dict.fromkeys(found) if not re.match("non précisée?$", name)]
+
+
+def body(asked: About) -> str:
+    """Whose report it is: the only funder of the whole data, else their only producer, else nothing."""
+    for names in (asked.tables.funding["funder"].dropna().unique(), producers(asked)):
+        if len(names) == 1:
+            return str(names[0]).split(", avec ")[0]
+    return ""
 
 
 def key_points(asked: About) -> Listing:
@@ -198,26 +214,17 @@ def which_territories(asked: About) -> Group:
     return shown(figure, apart_told, shared_told(asked), other_stages(asked, stage))
 
 
-def _of_several_recipients(asked: About) -> About:
-    """What is asked, or all years where its own show a single recipient."""
-    return asked.always if asked.dated["recipient"].nunique() < 2 else asked
-
-
 def how_concentrated(asked: About) -> Group:
     """Whether the money goes to many or few recipients; over all years where one year shows a single one."""
-    if asked.dated.empty:
-        return shown(not_said(asked, "attribué à un bénéficiaire nommé", "recipient"))
-    wide = _of_several_recipients(asked)
-    stage = wide.stage_that_tells("recipient")
+    wide = recipients_scope(asked)
+    stage = None if asked.dated.empty else wide.stage_that_tells("recipient")
     if stage is None:
         return shown(not_said(asked, "attribué à un bénéficiaire nommé", "recipient"))
     frame = ranked(wide.by("recipient", stage=stage), "recipient")
     figure = figures.ranked_bars(
         frame.drop(columns="missing"),
         "name",
-        title=as_title(
-            sentences.concentration(frame, "bénéficiaire", money(stage, wide), STRONGEST, strongest(frame))
-        ),
+        title=as_title(concentration_told(asked)),
         alt=alt("Barres : part de chaque bénéficiaire", wide),
         written="share",
         labels={"name": "Bénéficiaire"},
@@ -544,7 +551,7 @@ def stages_told(asked: About) -> Sentence:
         found = funders(asked, sums["stage"].iloc[0])
         if len(found) == 1 and not found["missing"].iloc[0]:
             told = as_title(sentences.stages(sums, asked.when))
-            return said("{told}, en totalité par {name}.", told=told, name=french.the(found["name"].iloc[0]))
+            return said("{told}, financeur unique : {name}.", told=told, name=found["name"].iloc[0])
     return sentences.stages(sums, asked.when)
 
 
@@ -599,13 +606,18 @@ def axis_told(asked: About) -> Sentence:
 
 
 def concentration_told(asked: About) -> Sentence:
-    """How few recipients hold how much, over the years that `how_concentrated` shows."""
-    wide = _of_several_recipients(asked)
+    """How few recipients hold how much, over the years that their figure shows."""
+    wide = recipients_scope(asked)
     stage = wide.stage_that_tells("recipient")
     if stage is None:
         return SILENCE
     frame = ranked(wide.by("recipient", stage=stage), "recipient")
     return sentences.concentration(frame, "bénéficiaire", money(stage, wide), STRONGEST, strongest(frame))
+
+
+def recipients_scope(asked: About) -> About:
+    """What recipients are compared over: the years asked, or all where these show a single one."""
+    return asked.always if asked.dated["recipient"].nunique() < 2 else asked
 
 
 def not_itemised_told(asked: About) -> Sentence:
@@ -730,7 +742,7 @@ def other_kinds(asked: About) -> Sentence:
     told = []
     for kind, same in lines.groupby("kind") if asked.territory is None else ():
         trace = amount_trace(same["funding_id"].tolist(), asked.tables)
-        word = schema.KIND_LABELS.get(str(kind), str(kind))
+        word = "en nature" if kind == "in_kind" else schema.KIND_LABELS.get(str(kind), str(kind))
         told.append(said("{amount} ({word})", amount=amount(trace["value"], trace), word=word))
     return said("À part, jamais ajoutés au numéraire : {told}.", told=listed(told)) if told else SILENCE
 
@@ -865,19 +877,17 @@ def placed(findings: pd.DataFrame) -> pd.DataFrame:
 
 
 def glossary(asked: About) -> Glossary:
-    """The acronyms that the texts use, from the library's list and from the one beside the data."""
+    """The acronyms that the texts use outside names of recipients; the page keeps those that it says."""
     path = Path(__file__).with_name("glossary.toml")
     known = tomllib.loads(path.read_text(encoding="utf-8")) | (asked.tables.readings or {}).get(
         "glossary", {}
     )
     tables = asked.tables
-    columns = [
-        tables.funding[name]
-        for name in ("title", "axis", "funder", "programme")  # not names of recipients
-    ]
-    columns += [tables.places["territory"], tables.indicators["text"], asked.findings["message"]]
+    columns = [tables.funding[name] for name in ("title", "axis", "funder", "operator", "programme")]
+    columns += [tables.places["territory"], tables.indicators["text"]]
+    columns += [asked.findings["message"].str.replace("«.*?»", "", regex=True)]  # it quotes recipients
     texts = [str(text) for column in columns for text in column.dropna().unique()]
-    texts += [*(f"{sheet.title} {sheet.producer}" for sheet in tables.sources)]
+    texts += [f"{sheet.title} {sheet.producer}" for sheet in tables.sources]
     used = set(re.findall(r"\w+", " ".join(texts)))
     return Glossary(tuple((word, known[word]) for word in sorted(known) if word in used))
 

@@ -148,7 +148,10 @@ def leader(frame: pd.DataFrame, noun: str, whole: str, *, feminine: bool = False
 
 
 def strongest_year(frame: pd.DataFrame) -> Sentence:
-    """The year with most money: « Année la plus soutenue : 2013, avec 198 718 €, soit 61 % du total. »"""
+    """The year with most money: « Année la plus soutenue : 2013, avec 198 718 €, soit 61 % du total. »
+
+    Where some money carries no year, the share is that of the dated total.
+    """
     known = frame[~frame["missing"] & frame["amount_eur"].gt(0)]
     if known.empty:
         return SILENCE
@@ -160,7 +163,8 @@ def strongest_year(frame: pd.DataFrame) -> Sentence:
         "Année la plus soutenue : {year}, avec {amount}, soit {share} du total" + undated + ".",
         year=first["name"],
         amount=amount(first["amount_eur"], first["trace"]),
-        share=share(first["share"], first["share_trace"]),
+        share=share(part, trace),
+        dated=dated,
     )
 
 
@@ -223,7 +227,7 @@ def effort(frame: pd.DataFrame, when: str, shown: int = 3) -> Sentence:
     if frame["missing"].all():
         return said("{head}, sans financeur renseigné.", head=head)
     if len(frame) == 1:
-        return said("{head}, tous {of}.", head=head, of=french.of(frame["name"].iloc[0]))
+        return said("{head}, financeur unique : {name}.", head=head, name=frame["name"].iloc[0])
     parts = [
         said(
             "{amount} {of} ({share})",

@@ -136,6 +136,28 @@ def test_what_the_embedded_data_must_give(tables: Tables) -> None:
     ]
 
 
+def test_the_key_point_on_recipients_is_that_of_the_years_asked(tables: Tables) -> None:
+    lines = tables.funding[tables.funding["stage"].eq("awarded")]
+    lines = lines.assign(year=[2012 + place % 2 for place in range(len(lines))])
+    for year in (2012, 2013):
+        asked = about(replace(tables, funding=lines.astype({"year": "Int64"})), year=year)
+        told = answers.concentration_told(asked)
+        assert f"en {year}" in str(told)
+        assert figures(answers.how_concentrated(asked))[0]["caption"] == answers.as_title(told).json()["text"]
+
+
+def test_a_gift_in_kind_is_told_in_words(tables: Tables) -> None:
+    kind = tables.funding["kind"].where(tables.funding["amount_eur"].isna(), "in_kind")
+    told = str(answers.other_kinds(about(replace(tables, funding=tables.funding.assign(kind=kind)))))
+    assert "(en nature)" in told
+
+
+def test_a_single_funder_is_named_without_article(tables: Tables) -> None:
+    lines = tables.funding[tables.funding["stage"].eq("awarded")].assign(funder="Assemblée nationale")
+    told = str(answers.stages_told(about(replace(tables, funding=lines))))
+    assert told.replace("\u00a0", " ").endswith(", financeur unique : Assemblée nationale.")
+
+
 def test_the_stages_are_never_added_in_a_total_row(every: dict[str, About]) -> None:
     assert figures(answers.how_much(every["2013"]))[0]["data"]["total"] == []
     assert figures(answers.who_funds_which_axis(every["2013"]))[0]["data"]["total"] != []
@@ -208,6 +230,12 @@ def test_the_glossary_holds_only_the_acronyms_used(every: dict[str, About]) -> N
     terms = [term for term, _ in answers.glossary(every["2013"]).items]
     assert {"ESS", "PTCE", "SCIC"} <= set(terms)
     assert "SIRET" not in terms
+
+
+def test_the_acronyms_of_the_recipients_names_are_not_explained(tables: Tables) -> None:
+    lines = tables.funding.assign(title="Fonctionnement", recipient="AMI ESS DLA")
+    terms = [term for term, _ in answers.glossary(about(replace(tables, funding=lines))).items]
+    assert "AMI" not in terms
 
 
 def reading(tables: Tables, name: str, default: str) -> Tables:

@@ -46,6 +46,15 @@ def test_reports_stand_by_year_territory_and_funder_the_latest_year_first(tmp_pa
     }
 
 
+def test_the_title_says_whose_grants_or_the_domain_where_reports_say_it(tmp_path: Path) -> None:
+    somme = [entry(f"r{year}", title=f"Rapport {year} · Département de la Somme") for year in (2016, 2017)]
+    tree = index(tmp_path, *somme)
+    assert text(tree.find(".//h1")) == "Rapports sur les subventions · Département de la Somme"
+    assert text(index(tmp_path, entry("a")).find(".//title")) == "Rapports sur les subventions"
+    (tmp_path / "r2016.html").write_text("<dt>ESS</dt>")
+    assert text(index(tmp_path, *somme).find(".//h1")).endswith("l’économie sociale et solidaire")
+
+
 def test_a_page_and_a_pdf_are_linked_only_where_they_exist(tmp_path: Path) -> None:
     for name in ("a.html", "a.pdf", "b.html"):
         (tmp_path / name).write_text("x")

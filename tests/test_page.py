@@ -13,7 +13,17 @@ from lxml import html
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from ess_analysis import display, french
-from ess_analysis.display import MIME, Column, Cover, DisplayTable, Figure, Listing, Number, Sentence
+from ess_analysis.display import (
+    MIME,
+    Column,
+    Cover,
+    DisplayTable,
+    Figure,
+    Glossary,
+    Listing,
+    Number,
+    Sentence,
+)
 from ess_analysis.reports import page
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="100" height="20"><text y="9">a</text></svg>'
@@ -55,6 +65,27 @@ def test_the_first_h1_is_the_title_and_the_second_goes_down_one_level() -> None:
     tree = markdown("# Premier\n\nMot.\n\n# Second\n\n#### Trop bas")
     assert [h.tag for h in tree.xpath("//h1|//h2[@id!='sommaire']|//h3|//h4")] == ["h1", "h2", "h3"]
     assert tree.findtext(".//title") == "Premier" == text(tree.find(".//h1"))
+
+
+def test_a_heading_is_not_broken_at_an_inverted_pronoun() -> None:
+    tree = markdown("# A\n\n## Où va-t-il ?\n\n## Est-elle un après-midi ?")
+    assert [text(h)[:12] for h in tree.xpath("//main//h2")] == [
+        "Où va\u2011t\u2011il ?",
+        "Est\u2011elle un ",
+    ]
+    assert "après-midi" in text(tree) and tree.xpath("//h2[@id='ou-va-t-il']")
+
+
+def test_only_the_acronyms_that_the_page_says_outside_recipients_are_explained() -> None:
+    table = DisplayTable(
+        "Les montants versés par la MEL",
+        (Column("Intitulé"), Column("Bénéficiaire")),
+        (("Un DLA", "AMI du livre"), ("Autre", "BG Nord")),
+    )
+    terms = Glossary((("AMI", "a"), ("BG", "b"), ("DLA", "d"), ("ESS", "e"), ("MEL", "m")))
+    tree = objects(table, terms)
+    assert [text(dt) for dt in tree.xpath("//*[@class='glossary']//dt")] == ["DLA", "MEL"]
+    assert not objects(Sentence(("Rien.",)), terms).xpath("//*[@id='sigles']")
 
 
 def test_a_notebook_without_title_takes_the_name_it_is_given() -> None:

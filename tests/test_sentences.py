@@ -203,7 +203,9 @@ def test_the_effort_of_all_is_told_funder_by_funder() -> None:
         "En 2013, 100 € de soutien, chaque euro compté une seule fois : 60 € de la Ville de Lille (60 %) et "
         "40 € de la Métropole (40 %)."
     )
-    assert plain(sentences.effort(ranked(("Anstaing", 60)), "en 2013")).endswith("tous d’Anstaing.")
+    assert plain(sentences.effort(ranked(("Anstaing", 60)), "en 2013")).endswith(
+        "une seule fois, financeur unique : Anstaing."
+    )
     many = plain(sentences.effort(ranked(*((f"N{i}", 5) for i in range(5))), "en tout"))
     assert many.endswith("et 10 € de 2 autres financeurs.")
     unknown = ranked(("A", 60), ("non renseigné", 40), missing=("non renseigné",))
@@ -224,6 +226,10 @@ def test_one_year_alone_is_not_called_the_first() -> None:
     assert plain(sentences.strongest_year(ranked(("2013", 5)))) == "Tous ces montants sont de 2013."
     assert plain(sentences.strongest_year(ranked(("2013", 80), ("2012", 20)))) == (
         "Année la plus soutenue : 2013, avec 80 €, soit 80 % du total."
+    )
+    undated = ranked(("2013", 60), ("2012", 20), ("non daté", 20), missing=("non daté",))
+    assert plain(sentences.strongest_year(undated)) == (
+        "Année la plus soutenue : 2013, avec 60 €, soit 75 % du total daté."
     )
 
 

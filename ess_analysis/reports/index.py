@@ -35,6 +35,7 @@ def index_html(entries: Sequence[Mapping[str, Any]], out: Path) -> str:
     shown = [_card(entry, out) for entry in entries]
     groups = [(title, [card for card in shown if card["group"] == key]) for key, title in _GROUPS]
     return template("index.html.j2").render(
+        title=french.typographic(_title(entries, out)),
         policy=policy(css, script=script),
         style=Markup(css),
         script=Markup(script),
@@ -43,6 +44,16 @@ def index_html(entries: Sequence[Mapping[str, Any]], out: Path) -> str:
         failed=[card for card in shown if card["error"]],
         processed=_processed(out),
     )
+
+
+def _title(entries: Sequence[Mapping[str, Any]], out: Path) -> str:
+    """What the reports are about: the domain where one in three explains « ESS », else whose grants."""
+    pages = [path for entry in entries if (path := out / entry["file"]).is_file()]
+    domain = sum("<dt>ESS</dt>" in path.read_text(encoding="utf-8") for path in pages)
+    if domain and domain * 3 >= len(pages):
+        return "Rapports sur le soutien à l'économie sociale et solidaire"
+    titles = (str(entry.get("title", "")).partition(" · ")[2] for entry in entries)
+    return " · ".join(["Rapports sur les subventions", french.listing(sorted({*titles} - {""}))]).rstrip(" ·")
 
 
 def _processed(out: Path) -> list[tuple[str, str]]:

@@ -11,6 +11,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -31,6 +32,13 @@ LONGEST_TEXT = 100_000  # characters of a printed output that are shown
 _SILENT = re.compile(  # what Python says of an object that has nothing to say
     r"\s*[\[(]*\s*(<[\w.]+[ :].*>|<\w+( size .*)?>|Text\(.*\)|(None|array\(.*\)|Axes.*|''))[\])]*\s*",
     re.DOTALL,
+)
+_WORD = re.compile(r"\w+")
+_INVERTED = re.compile(r"(?<=\w)-(?=(?:t-)?(?:ils?|elles?|on|ce)\b)")  # « va-t-il » is not broken
+_SPOKEN = (  # the texts but those of a figure's data and of the column of recipients
+    ".//text()[not(ancestor::details) and not(ancestor::*[self::td or self::th]"
+    '[ancestor::table[1]/thead//th[.="Bénéficiaire"]][count(preceding-sibling::*)'
+    '=count(ancestor::table[1]/thead//th[.="Bénéficiaire"]/preceding-sibling::*)])]'
 )
 _ENGLISH_SHAPE = re.compile(r"\s*(\d+) rows? × (\d+) columns?\s*")
 
@@ -71,6 +79,9 @@ def _heading(made: Page, element: html.HtmlElement) -> Iterator[html.HtmlElement
     for node in list(element.iter("a", "img", "br")):
         node.drop_tag()
     _typographic(element)
+    for node in element.iter():
+        node.text = _INVERTED.sub("\u2011", node.text or "")
+        node.tail = _INVERTED.sub("\u2011", node.tail or "")
     text = drawing.one_line(element.text_content())
     if not text:
         return
@@ -223,11 +234,13 @@ def _assembled(made: Page, name: str, provenance: Mapping[str, str]) -> str:
     if keypoints:  # the page makes this heading itself
         made.blocks = [b for b in made.blocks if not (b.tag == "h2" and b.get("id") == "a-retenir")]
         made.headings = [heading for heading in made.headings if heading[2] != "a-retenir"]
+    spoken = [title, *lead, *(node for _, fact in facts for node in fact), *chain(*keypoints)]
+    glossary = _explained(made, spoken)
     annex = blocks.annex(made)
     _links_within(made)
     toc = [(text, anchor) for level, text, anchor in made.headings if level == 2]
     toc = [("À retenir", "a-retenir")] * bool(keypoints) + toc
-    toc += [("Sigles", "sigles")] * bool(made.glossary)
+    toc += [("Sigles", "sigles")] * bool(glossary)
     toc += [(f"D’où viennent ces chiffres{french.THIN}?", "sources-des-chiffres")] * (annex is not None)
     css = style("report.css") + _print_header(title)
     return template("page.html.j2").render(
@@ -239,10 +252,21 @@ def _assembled(made: Page, name: str, provenance: Mapping[str, str]) -> str:
         keypoints=[_markup(item) for item in keypoints],
         toc=toc,
         body=_markup(made.blocks, "\n"),
-        glossary=sorted(made.glossary.items(), key=lambda item: french.strip_accents(item[0]).lower()),
+        glossary=glossary,
         annex=_markup([annex] if annex is not None else []),
         provenance=provenance,
     )
+
+
+def _explained(made: Page, spoken: Iterable[Any]) -> list[tuple[str, str]]:
+    """The acronyms that the page says, outside the data of its figures and the names of recipients."""
+    if not made.glossary:
+        return []
+    nodes = [*spoken, *(text for _, text, _ in made.headings), *made.blocks]
+    texts = (text for node in nodes for text in ([node] if isinstance(node, str) else node.xpath(_SPOKEN)))
+    words = set(_WORD.findall(" ".join(texts)))
+    terms = sorted(made.glossary.items(), key=lambda item: french.strip_accents(item[0]).lower())
+    return [item for item in terms if words.issuperset(_WORD.findall(item[0]))]
 
 
 def _links_within(made: Page) -> None:
