@@ -35,8 +35,8 @@ _SILENT = re.compile(  # what Python says of an object that has nothing to say
 )
 _WORD = re.compile(r"\w+")
 _INVERTED = re.compile(r"(?<=\w)-(?=(?:t-)?(?:ils?|elles?|on|ce)\b)")  # « va-t-il » is not broken
-_SPOKEN = (  # the texts but those of a figure's data and of the column of recipients
-    ".//text()[not(ancestor::details) and not(ancestor::*[self::td or self::th]"
+_SPOKEN = (  # the texts but those of the column of recipients
+    ".//text()[not(ancestor::*[self::td or self::th]"
     '[ancestor::table[1]/thead//th[.="Bénéficiaire"]][count(preceding-sibling::*)'
     '=count(ancestor::table[1]/thead//th[.="Bénéficiaire"]/preceding-sibling::*)])]'
 )
@@ -259,7 +259,7 @@ def _assembled(made: Page, name: str, provenance: Mapping[str, str]) -> str:
 
 
 def _explained(made: Page, spoken: Iterable[Any]) -> list[tuple[str, str]]:
-    """The acronyms that the page says, outside the data of its figures and the names of recipients."""
+    """The acronyms that the page says, outside the names of recipients."""
     if not made.glossary:
         return []
     nodes = [*spoken, *(text for _, text, _ in made.headings), *made.blocks]
