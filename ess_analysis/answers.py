@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,11 @@ def quality_points(asked: About) -> Listing:
     """« À retenir » of the report on quality: what was found, what adds up, what does not, what is silent."""
     points = [findings_told(asked), exact_totals_told(asked), not_itemised_told(asked), undated_told(asked)]
     return Listing(tuple(point for point in [*points, shared_told(asked)] if point), "keypoints")
+
+
+def nothing(template: str, **values: str) -> Sentence:
+    """That the data do not answer: a page gathers such questions."""
+    return replace(said(template, **values), role="nothing")
 
 
 # --- The questions -----------------------------------------------------------------------------------
@@ -237,7 +243,9 @@ def is_the_envelope_kept(asked: About) -> Group:
     """What was awarded against each envelope, under each reading of the years it covers."""
     frame = envelope_readings(asked)
     if frame.empty:
-        return shown(said("Aucune enveloppe détaillée par des montants accordés ne figure dans les données."))
+        return shown(
+            nothing("Aucune enveloppe détaillée par des montants accordés ne figure dans les données.")
+        )
     followed: list[Any] = frame[frame["default"]].to_dict(orient="records") or frame.to_dict(orient="records")
     envelopes: list[list[Any]] = [
         same.to_dict(orient="records") for _, same in frame.groupby("title", sort=False)
@@ -258,7 +266,7 @@ def do_lines_explain_totals(asked: About) -> Group:
     """Each total that the document announces, against the lines it covers."""
     frame = stated_against_lines(asked)
     if frame.empty:
-        return shown(said("Aucun total n'est annoncé {of}.", of=asked.when))
+        return shown(nothing("Aucun total n'est annoncé {of}.", of=asked.when))
     worst = frame.iloc[int(frame["gap_eur"].abs().argmax())]
     figure = figures.ranked_bars(
         frame.drop(columns="table_id"),
@@ -319,7 +327,7 @@ def which_communes(asked: About) -> Group:
         told = said("Les lieux nommés ({n}) sont pour la plupart hors de la référence des communes.", n=names)
         return shown(told)
     if not frame["count"].any():
-        return shown(said("Aucune commune de la référence n'est nommée par ces actions et projets."))
+        return shown(nothing("Aucune commune de la référence n'est nommée par ces actions et projets."))
     title = as_title(communes_told(asked))
     figure = figures.places_map(
         frame, title=title, alt=alt("Carte : communes nommées", asked), source=source(asked, frame)
@@ -334,7 +342,7 @@ def which_results(asked: About) -> Group:
     if asked.dated.empty:
         return shown(not_said(asked, "rattaché à un résultat"))
     if told.empty:
-        return shown(said("Les données n'énoncent aucun résultat chiffré."))
+        return shown(nothing("Les données n'énoncent aucun résultat chiffré."))
     titles = asked.tables.records.set_index("record_id")["title"]
     rows = pd.DataFrame(
         [
@@ -772,10 +780,10 @@ def dated_years(asked: About) -> Sentence:
 def not_said(asked: About, what: str, column: str = "") -> Sentence:
     """That no amount of the years asked is `what` (« rattaché à un axe »), and which years are."""
     if asked.dated.empty:
-        return said("Sans montant daté {of}, pas de réponse.", of=asked.of_when)
-    none = said("Aucun de ces montants n'est {what}.", what=what)
+        return nothing("Sans montant daté {of}, pas de réponse.", of=asked.of_when)
+    none = nothing("Aucun de ces montants n'est {what}.", what=what)
     if asked.years:
-        none = said("Aucun montant daté {when} n'est {what}.", when=asked.of_when, what=what)
+        none = nothing("Aucun montant daté {when} n'est {what}.", when=asked.of_when, what=what)
     lines = asked.always.lines
     if column not in lines or lines[column].isna().all():
         return none

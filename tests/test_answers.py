@@ -146,6 +146,20 @@ def test_the_key_point_on_recipients_is_that_of_the_years_asked(tables: Tables) 
         assert figures(answers.how_concentrated(asked))[0]["caption"] == answers.as_title(told).json()["text"]
 
 
+def test_the_cover_says_whose_report_it_is(tables: Tables) -> None:
+    assert answers.cover(about(tables, year=2013), "Rapport annuel").title == (
+        "Rapport annuel 2013 · Métropole européenne de Lille"
+    )
+    lines = tables.funding.assign(funder="Département de la Somme")
+    unsaid = [replace(sheet, producer="non précisé") for sheet in tables.sources]
+    one = about(replace(tables, funding=lines, sources=unsaid), year=2013)
+    made = answers.cover(one, "Rapport annuel")
+    assert made.title == "Rapport annuel 2013 · Département de la Somme"
+    assert "Producteur" not in dict(made.facts)
+    silent = about(replace(tables, sources=unsaid), year=2013)
+    assert answers.cover(silent, "Rapport annuel").title == "Rapport annuel 2013"
+
+
 def test_a_gift_in_kind_is_told_in_words(tables: Tables) -> None:
     kind = tables.funding["kind"].where(tables.funding["amount_eur"].isna(), "in_kind")
     told = str(answers.other_kinds(about(replace(tables, funding=tables.funding.assign(kind=kind)))))

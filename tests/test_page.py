@@ -76,6 +76,32 @@ def test_a_heading_is_not_broken_at_an_inverted_pronoun() -> None:
     assert "après-midi" in text(tree) and tree.xpath("//h2[@id='ou-va-t-il']")
 
 
+def test_questions_without_an_answer_are_gathered_in_one_section() -> None:
+    def page_of(*sections: tuple[str, Sentence]) -> html.HtmlElement:
+        cells = []
+        for question, told in sections:
+            outputs = [new_output("display_data", {MIME: told.json()})]
+            cells += [new_markdown_cell(f"## {question}"), new_code_cell("…", outputs=outputs)]
+        return made(*cells)
+
+    silent, answer = Sentence(("Aucun.",), "nothing"), Sentence(("5 projets.",))
+    tree = page_of(("Qui ?", silent), ("Combien ?", answer), ("Où ?", silent), ("Et ?", answer))
+    headings = ["Combien ?", "Ce que ces données ne disent pas", "Et ?"]
+    assert (
+        [text(h2) for h2 in tree.xpath("//main//h2")] == headings == [text(a) for a in tree.xpath("//nav//a")]
+    )
+    assert "Ces données ne répondent pas à ces questions : Qui ? Où ?" in text(tree)
+    assert [text(h2) for h2 in page_of(("Qui ?", silent), ("Où ?", answer)).xpath("//main//h2")] == [
+        "Qui ?",
+        "Où ?",
+    ]
+
+
+def test_on_paper_no_caption_and_no_heading_is_cut() -> None:
+    rule = "h1,h2,h3,h4,h5,h6,caption,figcaption{break-after:avoid;break-inside:avoid}"
+    assert rule in page.style("report.css").partition("@media print")[2]
+
+
 def test_only_the_acronyms_that_the_page_says_outside_recipients_are_explained() -> None:
     table = DisplayTable(
         "Les montants versés par la MEL",

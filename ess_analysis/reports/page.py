@@ -200,7 +200,7 @@ def _shown(
         made.glossary |= {str(term): str(meaning) for term, meaning in shown["items"]}
     elif kind == "sentence":
         if shown["text"]:
-            css = [E.CLASS("reading")] if shown.get("role") == "reading" else []
+            css = [E.CLASS(role)] if (role := shown.get("role")) in {"reading", "nothing"} else []
             yield E.P(*rich(made, shown["text"]), *css)
     elif kind == "list":
         if shown["items"]:
@@ -236,6 +236,7 @@ def _assembled(made: Page, name: str, provenance: Mapping[str, str]) -> str:
         made.headings = [heading for heading in made.headings if heading[2] != "a-retenir"]
     spoken = [title, *lead, *(node for _, fact in facts for node in fact), *chain(*keypoints)]
     glossary = _explained(made, spoken)
+    _gather_unanswered(made)
     annex = blocks.annex(made)
     _links_within(made)
     toc = [(text, anchor) for level, text, anchor in made.headings if level == 2]
@@ -256,6 +257,34 @@ def _assembled(made: Page, name: str, provenance: Mapping[str, str]) -> str:
         annex=_markup([annex] if annex is not None else []),
         provenance=provenance,
     )
+
+
+def _gather_unanswered(made: Page) -> None:
+    """Two questions or more that the data do not answer are one section, in place of the last."""
+    sections = zip(made.blocks, made.blocks[1:], [*made.blocks[2:], E.H2()], strict=False)
+    alone = [
+        pair
+        for *pair, after in sections
+        if [pair[0].tag, after.tag, pair[1].get("class")] == ["h2", "h2", "nothing"]
+    ]
+    if len(alone) < 2:
+        return
+    title = "Ce que ces données ne disent pas"
+    heading, told = alone[-1]
+    asked = {question.get("id"): question.text_content() for question, _ in alone}
+    told.text = f"Ces données ne répondent pas à ces questions{french.SOLID}: {' '.join(asked.values())}"
+    for question, silent in alone[:-1]:
+        made.blocks.remove(question)
+        made.blocks.remove(silent)
+    last = heading.get("id")
+    del heading[:]
+    heading.text = title
+    heading.set("id", made.unique(title))
+    made.headings = [
+        (level, title, heading.get("id")) if anchor == last else (level, text, anchor)
+        for level, text, anchor in made.headings
+        if anchor == last or anchor not in asked
+    ]
 
 
 def _explained(made: Page, spoken: Iterable[Any]) -> list[tuple[str, str]]:
