@@ -97,6 +97,11 @@ def test_questions_without_an_answer_are_gathered_in_one_section() -> None:
     ]
 
 
+def test_the_title_on_each_sheet_keeps_its_spaces() -> None:
+    (style,) = markdown("# Qualité des données").iter("style")
+    assert 'content:"Qualit\\0000e9  des donn\\0000e9 es"' in style.text_content()
+
+
 def test_on_paper_no_caption_and_no_heading_is_cut() -> None:
     rule = "h1,h2,h3,h4,h5,h6,caption,figcaption{break-after:avoid;break-inside:avoid}"
     assert rule in page.style("report.css").partition("@media print")[2]

@@ -203,7 +203,7 @@ def test_the_bar_of_the_others_does_not_dwarf_the_named_ones(page: html.HtmlElem
 def test_thousands_of_recipients_are_folded_on_the_page_and_whole_in_the_csv(
     page: html.HtmlElement,
 ) -> None:
-    part = section(page, "L'argent va-t-il")
+    part = section(page, "L'argent va\u2011t\u2011il")
     (table,) = part.iter("table")
     rows = [plain(row.text_content()) for row in table.iter("tr")]
     assert len(rows) == figures.LISTED + 2  # a header and the others
@@ -216,7 +216,7 @@ def test_thousands_of_recipients_are_folded_on_the_page_and_whole_in_the_csv(
 
 
 def test_the_row_of_the_others_adds_up(page: html.HtmlElement) -> None:
-    (table,) = section(page, "L'argent va-t-il").iter("table")
+    (table,) = section(page, "L'argent va\u2011t\u2011il").iter("table")
     cells = [plain(row[1].text_content()) for row in table.iter("tr")][1:]
     found = [float(re.match(r"([\d ]+(?:,\d+)?) €", cell)[1].replace(" ", "").replace(",", "."))  # type: ignore[index]
              for cell in cells]  # fmt: skip
@@ -224,9 +224,9 @@ def test_the_row_of_the_others_adds_up(page: html.HtmlElement) -> None:
 
 
 def test_data_that_name_no_commune_say_so_without_a_map(page: html.HtmlElement) -> None:
-    part = section(page, "Quelles communes")
-    assert next(part.iter("{*}svg", "svg"), None) is None
-    assert "commune" in plain(part.text_content())
+    part = section(page, "Ce que ces données ne disent pas")
+    assert next(part.iter("{*}svg", "svg", "img"), None) is None
+    assert "Quelles communes sont touchées" in plain(part.text_content())
 
 
 def test_the_page_of_thousands_of_rows_stays_small(page: html.HtmlElement) -> None:

@@ -325,7 +325,9 @@ def html_text(element: html.HtmlElement) -> str:
 
 def _print_header(title: str) -> str:
     """The rule that prints the title at the top of each page; the title is escaped whole."""
-    text = "".join(c if (c.isascii() and c.isalnum()) or c == " " else f"\\{ord(c):06x}" for c in title[:110])
+    text = "".join(
+        c if (c.isascii() and c.isalnum()) or c == " " else f"\\{ord(c):06x} " for c in title[:110]
+    )
     return f'@page{{@top-left{{content:"{text}"}}}}@page:first{{@top-left{{content:""}}}}'
 
 
