@@ -163,8 +163,7 @@ def strongest_year(frame: pd.DataFrame) -> Sentence:
         "Année la plus soutenue : {year}, avec {amount}, soit {share} du total" + undated + ".",
         year=first["name"],
         amount=amount(first["amount_eur"], first["trace"]),
-        share=share(part, trace),
-        dated=dated,
+        share=share(first["share"], first["share_trace"]),
     )
 
 

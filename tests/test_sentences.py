@@ -229,7 +229,7 @@ def test_one_year_alone_is_not_called_the_first() -> None:
     )
     undated = ranked(("2013", 60), ("2012", 20), ("non daté", 20), missing=("non daté",))
     assert plain(sentences.strongest_year(undated)) == (
-        "Année la plus soutenue : 2013, avec 60 €, soit 75 % du total daté."
+        "Année la plus soutenue : 2013, avec 60 €, soit 60 % du total, montants non datés compris."
     )
 
 
