@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from ess_analysis import french
 from ess_analysis.delimited import Note
 from ess_analysis.load import SIGNS
 from ess_analysis.open_data import doubts
@@ -125,24 +126,26 @@ class Amounts(Lines):
         self._skip_lines_apart(named)
         read: list[str] = []
         unsure: list[str] = []
-        wordy: list[tuple[str, float]] = []
+        wordy: list[tuple[str, pd.Series]] = []
         for header in named:
             values = self._values(header)
             if values.empty:
                 continue
-            unread = self._euros(header)[1].mean()
+            lost = self._euros(header)[1]
+            unread = lost.mean()
             if unread <= 0.2 and table.meanings[header].sure:
                 read.append(header)
             elif unread <= 0.2:
                 unsure.append(header)
             elif table.meanings[header].sure:
-                wordy.append((header, unread))
+                wordy.append((header, lost))
             if unread > 0.2:
                 self.ignored[header] = "texte, sans montant"
-        for header, unread in wordy:
+        for header, lost in wordy:
             if digits(self._values(header)).any() or not read:
+                seen, share = self._values(header)[lost].iloc[0], french.percent(lost.mean())
                 self.missing.append(
-                    f"« {header} » : {unread:.0%} des cellules ne se lisent pas comme des montants"
+                    f"« {header} » : {share} des cellules ne se lisent pas comme des montants, telle « {str(seen)[:40]} »"
                 )
         if read and unsure:
             kept = self._without_sums([*read, *unsure], ask=False)
@@ -152,7 +155,7 @@ class Amounts(Lines):
             self.notes.append(Note("READ-AMOUNT-COLUMN", "alert", text))
             read, unsure = unsure, []
         asked = f" (« {' », « '.join(unsure)} » ?)" if unsure else ""
-        if not read:
+        if not read and not wordy:
             self.missing.append(f"la colonne des montants{asked}")
         elif unsure:
             self.missing.append(f"ce que sont les autres montants{asked}")
