@@ -185,7 +185,8 @@ def who_funds_which_axis(asked: About) -> Group:
         alt=alt("Barres : montants par axe et par financeur", asked),
         source=source(asked, asked.by("axis", "funder", stage=stage)),
     )
-    told = sentences.leader(funders(asked, stage), "financeur", money(stage, asked))
+    found = funders(asked, stage)
+    told = sentences.leader(found, "financeur", money(stage, asked)) if len(found) > 1 else None
     return shown(figure, None if asked.funder else told, other_stages(asked, stage))
 
 

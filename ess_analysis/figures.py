@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -168,13 +169,14 @@ def ranked_bars(
     drawn = _folded(amounts.loc[ordered.index].set_axis(ordered[name].astype(str)), FOLD, FOLD - 1)
     values = dict(zip(frame[name].astype(str), frame[written].fillna(0.0), strict=True))
     rest = ordered[~ordered[name].astype(str).isin(drawn.index)]
+    fine = int(max((abs(values.get(str(label), 0)) for label in drawn.index), default=1) < 0.1)
     bars = []
     for place, (label, row) in enumerate(_rows(drawn)):
         first = place == 0 if accent is None else label == accent
         look: int | str = MISSING if nameless(label) else 0 if first or not leader else REST
         value = values.get(label, _sum(rest[written]))
         value += row[second] if second and written == "amount_eur" else 0
-        text = str(sentences.share(value)) if written == "share" else _rounded(value)
+        text = str(sentences.share(value, decimals=fine)) if written == "share" else _rounded(value)
         parts = [(row["amount_eur"], look), *([(row[second], MISSING)] if second else [])]
         bars.append(Bar(label, text, tuple(parts)))
     legend: dict[int | str, str] = {MISSING: meaning} if second and drawn[second].any() else {}
@@ -408,7 +410,7 @@ def _bar(drawing: _Drawing, bar: Bar, y: float, low: float, high: float) -> floa
         return (amount - low) / (high - low) * 100
 
     room = PHONE - (text_width(bar.value, _LABEL) + 14 if bar.value else 0)
-    for place, line in enumerate(_two_lines(bar.label, _LABEL, room)):
+    for place, line in enumerate(_lines(bar.label, _LABEL, room)):
         title = f"<title>{_text(bar.label)}</title>" if line.endswith("…") else ""
         drawing.add("text", _text(line) + title, x=0, y=y + 14, font_size=_LABEL, fill=INK)
         if place == 0 and bar.value:
@@ -695,26 +697,29 @@ def text_width(text: str, size: float) -> float:
     return size * sum(0.36 if c in narrow else 0.72 if c.isupper() else 0.62 for c in text)
 
 
-def _two_lines(text: str, size: float, room: float) -> list[str]:
-    """The text in one line, or in two, the second cut with « … » where it is still too long."""
+def _lines(text: str, size: float, room: float) -> list[str]:
+    """The text in one line, or in _TALLEST: `room` for the first, a phone for the others; « … » past them."""
     text = " ".join(text.split())
-    if text_width(text, size) <= room:
-        return [text]
-    first = _cut(text, size, room, at_word=True)
-    if first.endswith("…"):
-        return [first]
-    return [first, _cut(text[len(first) :].strip(), size, room)]
+    lines: list[str] = []
+    while text:
+        at_word = len(lines) < _TALLEST - 1
+        lines.append(_cut(text, size, PHONE if lines else room, at_word))
+        text = "" if lines[-1].endswith("…") else text[len(lines[-1]) :].strip()
+    return lines
+
+
+_TALLEST = 3  # lines of a label
 
 
 def _cut(text: str, size: float, room: float, at_word: bool = False) -> str:
-    """The text as far as the room goes: at a word for a first line, else with « … »."""
+    """The text as far as the room goes: at a word or a hyphen where there is one, else with « … »."""
     if text_width(text, size) <= room:
         return text
     end = len(text)
     while end > 1 and text_width(text[:end], size) > room - size:
         end -= 1
-    if at_word and " " in text[:end]:
-        return text[:end].rsplit(" ", 1)[0]
+    if at_word and (broken := re.match(r".*(?: |-(?=\w))", text[: end + 1])):
+        return broken[0].rstrip()
     return text[:end].rstrip() + "…"
 
 

@@ -66,7 +66,11 @@ def total_trace(traces: Iterable[Trace | None]) -> Trace:
     value = round(math.fsum(part["value"] for part in parts), 2)
     made = {"op": "sum", "unit": french.shown_in(), "value": value, "words": f"somme de {_n(parts)}"}
     if len(parts) > SHOWN and all(part["op"] == "sum" and not part.get("of") for part in parts):
-        return {**made, "cells": [cell for part in parts for cell in part["cells"]]}
+        cells = [cell for part in parts for cell in part["cells"]]
+        return {
+            **made,
+            "cells": sorted(cells, key=lambda cell: (cell[0], cell[1], _places([cell[2]]), *cell[4:])),
+        }
     return {**made, "of": parts}
 
 
@@ -420,20 +424,33 @@ def _sum_words(filled: Sequence[tuple[str, str]], blank: Sequence[tuple[str, str
     return f"somme de {what}, {where}{empty}"
 
 
+RANGES = 40  # ranges told in words; beyond, only where each column starts and ends
+
+
 def ranges(cells: Sequence[str]) -> str:
-    """The cells as ranges: F5, F6, F7, H2 gives « F5:F7, H2 »."""
-    parsed = [re.fullmatch(r"([A-Z]+)(\d+)", cell) for cell in dict.fromkeys(cells)]
-    places = sorted((len(m[1]), m[1], int(m[2])) for m in parsed if m)
+    """The cells as ranges: F5, F6, F7, H2 gives « F5:F7, H2 »; a great many, as « de M3 à M26296 »."""
+    places = _places(dict.fromkeys(cells))
     runs: list[list[tuple[str, int]]] = []
     for _, column, row in places:
         if runs and runs[-1][-1] == (column, row - 1):
             runs[-1].append((column, row))
         else:
             runs.append([(column, row)])
+    if len(runs) > RANGES:
+        columns: dict[str, list[int]] = {}
+        for _, column, row in places:
+            columns.setdefault(column, []).append(row)
+        return ", ".join(f"de {column}{rows[0]} à {column}{rows[-1]}" for column, rows in columns.items())
     names = [
         f"{a}{b}" if len(run) == 1 else f"{a}{b}:{run[-1][0]}{run[-1][1]}" for run in runs for a, b in run[:1]
     ]
     return ", ".join(names)
+
+
+def _places(cells: Iterable[str]) -> list[tuple[int, str, int]]:
+    """The addresses column by column, each from its first row: the column's length, the column, the row."""
+    parsed = [re.fullmatch(r"([A-Z]+)(\d+)", cell) for cell in cells]
+    return sorted((len(m[1]), m[1], int(m[2])) for m in parsed if m)
 
 
 # --- In the terminal -----------------------------------------------------------------------------

@@ -68,7 +68,8 @@ def test_hostile_text_stays_text() -> None:
 
 
 def test_a_long_name_is_cut_for_a_phone_and_kept_whole_in_its_title() -> None:
-    name = "Association départementale des pupilles de l'enseignement public de la Loire-Atlantique"
+    name = "Association départementale des pupilles de l'enseignement public de la Loire-Atlantique, " * 2
+    name = name.removesuffix(", ")
     svg = figures.bars_svg([Bar(name, "12 000 €", ((1, 0),))], alt="x")
     assert [e.text for e in drawn(svg, "title")] == [name]
     assert any("…" in line for line in texts(svg))
@@ -77,9 +78,21 @@ def test_a_long_name_is_cut_for_a_phone_and_kept_whole_in_its_title() -> None:
 def test_a_name_and_its_value_never_meet_on_a_phone() -> None:
     for name in ("Recherche, développement, innovation", "ANIMATION TERRITORIALE", "X" * 80, "a " * 60):
         value = "1 234 567,89 €"
-        lines = figures._two_lines(name, 15, figures.PHONE - figures.text_width(value, 15) - 14)
-        assert all(figures.text_width(f"{line} {value}", 15) <= figures.PHONE for line in lines)
-        assert len(lines) <= 2
+        first, *others = figures._lines(name, 15, figures.PHONE - figures.text_width(value, 15) - 14)
+        assert figures.text_width(f"{first} {value}", 15) <= figures.PHONE
+        assert all(figures.text_width(line, 15) <= figures.PHONE for line in others)
+        assert len(others) <= 2
+
+
+def test_the_names_that_people_give_are_not_cut() -> None:
+    for name in (
+        "Métropole d'Aix-Marseille-Provence",
+        "15 816 autres, ensemble (hors échelle)",
+        "CENTRE DRAMATIQUE NATIONAL TOULOUSE OCCITANIE",
+        "Construction, habitat, urbanisme, patrimoine, transport",
+    ):
+        lines = figures._lines(name, 15, figures.PHONE - figures.text_width("1 504 397 913 €", 15) - 14)
+        assert " ".join(lines).replace("- ", "-") == name
 
 
 def test_series_read_without_colour() -> None:

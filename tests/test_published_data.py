@@ -211,8 +211,19 @@ def test_thousands_of_recipients_are_folded_on_the_page_and_whole_in_the_csv(
     (file,) = csv_files(part)
     names = [row[0] for row in file[1:]]
     assert len(names) == len(set(names)) == RECIPIENTS and not [name for name in names if "autres" in name]
-    sums = sum(float(re.sub(r"[^\d,]", "", row[1]).replace(",", ".")) for row in file[1:])
+    assert file[0][1] == "Montant (€)"
+    sums = sum(float(row[1].replace(",", ".")) for row in file[1:])  # numbers, as a spreadsheet takes them
     assert round(sums, 2) == round(expected()["amount"].sum(), 2)
+
+
+def test_the_numbers_of_long_tables_are_explained_when_asked_and_not_printed(page: html.HtmlElement) -> None:
+    entries = page.xpath("//*[starts-with(@id, 'src-')]")
+    asked = [one for one in entries if one.get("class") == "asked"]
+    assert len(entries) > len(asked) > figures.LISTED
+    assert [one.get("value") for one in entries] == [one.get("id").removeprefix("src-") for one in entries]
+    outside = page.xpath("//a[@data-n][not(ancestor::table[@class='long']) and not(ancestor::ol)]/@href")
+    assert not {f"#{one.get('id')}" for one in asked} & set(outside)
+    assert "qu'à l'écran" in plain(page.xpath("//section[@class='annex']/p")[0].text_content())
 
 
 def test_the_row_of_the_others_adds_up(page: html.HtmlElement) -> None:

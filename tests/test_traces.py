@@ -88,6 +88,11 @@ def test_cells_are_told_as_ranges(cells: list[str], told: str) -> None:
     assert ranges(cells) == told
 
 
+def test_a_great_many_ranges_are_told_by_their_ends() -> None:
+    cells = [f"{column}{row}" for row in range(3, 400, 2) for column in ("M", "AA")]
+    assert ranges(cells) == "de M3 à M399, de AA3 à AA399"
+
+
 def test_a_share_between_territories_names_them(tables: Tables) -> None:
     frame = breakdown(tables, ["territory"], stage="awarded", trace=True)
     trace: Any = traced(frame, tables).set_index("territory").at["Territoire lillois", "trace"]

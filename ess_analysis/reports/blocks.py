@@ -22,6 +22,7 @@ from ess_analysis import french
 from ess_analysis.reports import drawing
 
 ALT_LENGTH = 80
+LONG = 40  # rows of a table past which its numbers are told where they are asked, not one by one in the annex
 TONES = ("strong", "medium", "weak", "solid", "partial", "bare")  # verdicts that a colour repeats
 _UNSHOWN = re.compile(  # controls, surrogates, private and direction-changing characters
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ue000-\uf8ff\u200e\u200f\u202a-\u202e\u2066-\u2069\ufdd0-\ufdef\ufffe\uffff]"
@@ -38,6 +39,8 @@ class Page:
     keypoints: list[Any] = field(default_factory=list)
     glossary: dict[str, str] = field(default_factory=dict)
     traces: dict[str, tuple[int, str, Mapping[str, Any]]] = field(default_factory=dict)  # number, as shown
+    long: bool = False  # whether what is being made is a long table
+    told_there: set[int] = field(default_factory=set)  # numbers cited in long tables alone
     ids: set[str] = field(default_factory=set)
     figures: int = 0
     tables: int = 0
@@ -116,7 +119,12 @@ def _cited(made: Page, trace: Mapping[str, Any], text: str) -> tuple[int, bool]:
     if first:
         made.traces[key] = (len(made.traces) + 1, text, trace)
         made.ids.add(f"n{len(made.traces)}")
-    return made.traces[key][0], first
+    number = made.traces[key][0]
+    if not made.long:
+        made.told_there.discard(number)
+    elif first:
+        made.told_there.add(number)
+    return number, first
 
 
 def _key(trace: Mapping[str, Any]) -> str:
@@ -152,8 +160,10 @@ def grid(made: Page, shown: Mapping[str, Any], caption: html.HtmlElement) -> htm
         E.TH(prose(column["label"]) or f"colonne {place + 1}", scope="col", **_numeric(numeric[place]))
         for place, column in enumerate(shown["columns"])
     ]
+    made.long = len(shown["rows"]) > LONG
     body = E.TBODY(*[_line(made, row, numeric) for row in shown["rows"]])
-    table = E.TABLE(caption, E.THEAD(E.TR(*head)), body)
+    table = E.TABLE(caption, E.THEAD(E.TR(*head)), body, *[E.CLASS("long")] * made.long)
+    made.long = False
     if shown.get("total"):
         table.append(E.TFOOT(_line(made, shown["total"], numeric)))
     return table
@@ -230,14 +240,36 @@ def _data_of(made: Page, data: Mapping[str, Any], number: int) -> html.HtmlEleme
 def _csv(data: Mapping[str, Any]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, delimiter=";", lineterminator="\r\n")
-    writer.writerow([_neutral(column["label"]) for column in data["columns"]])
     rows = data["rows"]
     if data.get("folded"):  # what the page says in one row
         at = data["folded_at"]
         rows = [*rows[:at], *([[cell] for cell in row] for row in data["folded"]), *rows[at + 1 :]]
-    for row in [*rows, *([data["total"]] if data.get("total") else [])]:
-        writer.writerow([_neutral("".join(map(plain, cell))) for cell in row])
+    rows = [*rows, *([data["total"]] if data.get("total") else [])]
+    columns = zip(*([_neutral("".join(map(plain, cell))) for cell in row] for row in rows), strict=True)
+    labels = [_neutral(column["label"]) for column in data["columns"]]
+    named = zip(data["columns"], labels, columns, strict=True)
+    writer.writerows(
+        zip(
+            *(
+                _bare(label, texts) if column["numeric"] else (label, *texts)
+                for column, label, texts in named
+            ),
+            strict=True,
+        )
+    )
     return text.getvalue()
+
+
+def _bare(label: str, texts: Sequence[str]) -> Iterator[str]:
+    """A column of numbers as a spreadsheet takes them, « 17508,90 », their unit in its label."""
+    found = [_NUMBER.fullmatch(text) for text in texts]
+    units = {number[2] for number in found if number} - {None, "%"}
+    if len(units) > 1:
+        yield from (label, *texts)
+        return
+    yield f"{label} ({units.pop()})" if units else label
+    for text, number in zip(texts, found, strict=True):
+        yield number[1].replace(" ", "") + (" %" if number[2] == "%" else "") if number else text
 
 
 def _neutral(text: str) -> str:
@@ -245,12 +277,12 @@ def _neutral(text: str) -> str:
     bare = characters(text).replace(french.THIN, " ").replace(french.SOLID, " ").replace(french.MINUS, "-")
     trimmed = bare.lstrip()
     risky = trimmed.startswith(("=", "+", "@", "\t", "\r")) or (
-        trimmed.startswith("-") and not _NEGATIVE.fullmatch(trimmed)  # « -2+3 » runs, « -2 300 € » does not
+        trimmed.startswith("-") and not _NUMBER.fullmatch(trimmed)  # « -2+3 » runs, « -2 300 € » does not
     )
     return "'" + bare if risky else bare
 
 
-_NEGATIVE = re.compile(r"-\d[\d ]*(?:,\d+)?(?: (?:[€£$%]|[A-Z]{3}))?")
+_NUMBER = re.compile(r"(-?\d[\d ]*(?:,\d+)?)(?: ([€£$%]|[A-Z]{3}))?")
 
 
 # --- The annex -----------------------------------------------------------------------------------
@@ -273,6 +305,10 @@ def annex(made: Page) -> html.HtmlElement | None:
     entries = [_entry(made, number, trace, places) for number, _, trace in made.traces.values()]
     for entry in entries[:-1]:
         entry.tail = "\n"
+    for number in made.told_there:
+        entries[number - 1].set("class", "asked")
+    for number in range(1, len(entries) + 1) if made.told_there else ():
+        entries[number - 1].set("value", str(number))  # some are not shown
     return E.OL(*entries, {"data-places": _json(list(places))})
 
 

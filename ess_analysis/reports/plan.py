@@ -135,9 +135,9 @@ def reports(
         raise DataError("Rapport inconnu.", seen=unknown, todo=f"rapports disponibles : {', '.join(known)}.")
     absent = [year for year in years if year not in values["years"]]
     if absent:
-        raise DataError(
-            "Année inconnue.", seen=absent, todo=f"années des données : {_said(values['years'])}."
-        )
+        dated = f"années des données : {_said(values['years'])}."
+        undated = "les données n'ont pas d'année : écrivez-la dans la fiche source, par exemple year = 2023."
+        raise DataError("Année inconnue.", seen=absent, todo=dated if values["years"] else undated)
     asked = [family for family in listed if not names or family.name in names]
     if years:
         asked = [family for family in asked if "years" in family.over.values()] or asked
