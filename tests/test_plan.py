@@ -83,7 +83,7 @@ def test_what_does_not_exist_is_refused_naming_what_exists(
 
 
 def test_a_year_asked_of_data_without_one_says_where_to_write_it(notebooks: Path) -> None:
-    with pytest.raises(DataError, match="pas d'année.*fiche source"):
+    with pytest.raises(DataError, match=r"pas d.année.*fiche source"):
         plan.reports(plan.families(notebooks), {**VALUES, "years": []}, years=[2010])
 
 
