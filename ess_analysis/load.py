@@ -62,6 +62,15 @@ KIND_WORDS = {
     "en nature": "in_kind",
     "prestation en nature": "in_kind",
     "mise à disposition": "in_kind",
+    "in kind": "in_kind",
+    "grant": "cash",
+    "loan": "loan",
+    "guarantee": "guarantee",
+    "prêt d'honneur": "loan",
+    "prêt participatif": "loan",
+    "microcrédit": "loan",
+    "garantie d'emprunt": "guarantee",
+    "garantie de prêt": "guarantee",
     "prêt à taux zéro": "loan",
     "avance remboursable": "loan",
     "avance récupérable": "loan",
@@ -557,14 +566,17 @@ def _repeated_headers(
     first = table.header[1] - 1
     repeated = _texts(values[amount]).eq(_header_text(grid, first, amount))
     heads = pd.concat([grid.values.iloc[[first]], values[repeated]])
-    axis = pd.Series([_in_brackets(row) for row in heads.to_numpy()], index=heads.index, dtype="str")
+    axis = pd.Series([in_brackets(row) for row in heads.to_numpy()], index=heads.index, dtype="str")
     return repeated, axis.reindex([first, *values.index]).ffill().loc[values.index]
 
 
-def _in_brackets(row: Iterable[object]) -> str | None:
-    """The words in brackets of a header row: « Association (handicap) »."""
-    found = [match[1] for value in row if (match := re.search(r"\(([^()]+)\)", str(value)))]
-    return found[0].strip() if found else None
+_UNIT = r"[km]?(?:€|£|\$|eur(?:os?)?)|en (?:k?€|k?euros?|milliers.*)|ttc|ht|mois|%"
+
+
+def in_brackets(row: Iterable[object]) -> str | None:
+    """The words in brackets of a header row, units apart: « Association (handicap) »."""
+    found = [match[1].strip() for value in row if (match := re.search(r"\(([^()]+)\)", str(value)))]
+    return next((one for one in found if not re.fullmatch(_UNIT, one, re.IGNORECASE)), None)
 
 
 def _carried_over_merges(text: pd.Series, grid: Grid, column: int) -> pd.Series:
@@ -846,7 +858,12 @@ class _Amounts:
     silent: np.ndarray  # a text that the source sheet says to be no amount
 
 
-SIGNS = {"GBP": r"£|\bGBP\b", "USD": r"\$|\bUSD\b", "CHF": r"\bCHF\b"}
+SIGNS = {
+    "GBP": r"£|\bGBP\b",
+    "USD": r"(?:\bUS ?)?\$|\bUSD\b",
+    "CAD": r"(?:\bCA ?)?\$(?:\s*CAN?\b)?|\bCAD\b",
+    "CHF": r"\bCHF\b",
+}
 
 
 def _in_euros(text: str, currency: str) -> str:
@@ -1032,7 +1049,8 @@ def _line_facts(body: _Body) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
         facts[name] = body.records.get(name)
     for role in ("recipient", "operator", "funder"):
         for _, column in body.role(role):
-            facts[role] = _kept(body, role, body.text(column))
+            kept = _kept(body, role, body.text(column))  # a second column says what the first leaves blank
+            facts[role] = facts[role].fillna(kept) if role in facts else kept
     if "recipient" in facts and any(read.carried for read in table.columns):
         further = _continued(body) & facts["recipient"].isna()
         facts["recipient"] = facts["recipient"].where(~further, facts["recipient"].ffill())
@@ -1080,8 +1098,9 @@ def closed_word(written: str, words: Mapping[str, str]) -> str | None:
     « aide en numéraire;aide en nature » is MIXED.
     """
     known = {_bare_word(word): kept for word, kept in words.items()}
-    if (bare := _bare_word(written)) in known:
-        return known[bare]
+    for said in (written, re.sub(r"\([^()]*\)", " ", written)):  # « En nature (locaux) »
+        if (bare := _bare_word(said)) in known:
+            return known[bare]
     parts = {known.get(_bare_word(part)) for part in re.split(r"[;,/+]| et ", written) if part.strip()}
     if len(parts) == 1:
         return parts.pop()

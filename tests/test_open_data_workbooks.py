@@ -154,7 +154,7 @@ def test_formats_of_euros_are_euros(tmp_path: Path, size: str, number_format: st
 @pytest.mark.parametrize(
     ("number_format", "currency"),
     [("[$£-809]#,##0.00", "GBP"), ("[$$-409]#,##0", "USD"), ("#,##0\\ [$CHF]", "CHF"), ("#,##0[$SEK]", "SEK"),
-     ('#,##0.00\\ "F"', "FRF"), ('#,##0" FCFP"', "XPF"), ('_("$"* #,##0.00_)', "USD")],
+     ('#,##0.00\\ "F"', "FRF"), ('#,##0" FCFP"', "XPF"), ("[$$-409]#,##0.00_)", "USD")],
 )  # fmt: skip
 def test_formats_of_other_currencies_are_told(
     tmp_path: Path, size: str, number_format: str, currency: str
@@ -168,6 +168,11 @@ def test_pounds_under_an_english_header_are_pounds(tmp_path: Path, size: str) ->
     rows = [["Recipient", "Purpose", "Amount Awarded"], *ROWS]
     tables = ess.read(xlsx(tmp_path, rows, formatted("[$£-809]#,##0")))
     assert tables.sources[0].currency == "GBP" and total(tables) == SUM
+
+
+def test_a_dollar_of_no_country_is_asked(tmp_path: Path, size: str) -> None:
+    with pytest.raises(DataError, match=r"la monnaie.*\$"):
+        ess.read(xlsx(tmp_path, [HEAD, *ROWS], formatted('_("$"* #,##0.00_)')))
 
 
 @pytest.mark.parametrize("sign", ["$-C0C", "kr-41D", "R$-416"])

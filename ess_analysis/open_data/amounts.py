@@ -10,7 +10,6 @@ import pandas as pd
 
 from ess_analysis import french
 from ess_analysis.delimited import Note
-from ess_analysis.load import SIGNS
 from ess_analysis.open_data import doubts
 from ess_analysis.open_data.choosing import blank
 from ess_analysis.open_data.headers import IN_KIND_WORDS, Meaning, meaning, words
@@ -336,14 +335,20 @@ class Amounts(Lines):
             found |= {
                 {"€": "EUR", "EURO": "EUR", "EUROS": "EUR", "£": "GBP"}.get(code, code) for code in codes
             }
-        for header in amounts if not found else []:
+        dollar = None
+        for header in amounts if not found - {"EUR"} else []:
             texts = (
                 self._values(header).map(lambda value: value if isinstance(value, str) else "").astype("str")
             )
-            signs = {"EUR": r"€|\beuros?\b", **SIGNS}
+            signs = {"EUR": r"€|\beuros?\b", **doubts.CURRENCIES}
             found |= {
                 code for code, sign in signs.items() if texts.str.contains(sign, regex=True, case=False).any()
             }
+            signed = texts[texts.str.contains("$", regex=False)]
+            dollar = dollar or doubts.bare_dollar([header, *signed.head(1)])
+        dollar = dollar if found else dollar or doubts.bare_dollar(self._titles())
+        if dollar:
+            self.missing.append(f"la monnaie : « {dollar} » est le dollar de quel pays (USD, CAD…) ?")
         shown = doubts.shown_currencies(self._formats())
         found = found or shown
         for sign in sorted(sign for sign in shown if not re.fullmatch("[A-Z]{3}", sign)):

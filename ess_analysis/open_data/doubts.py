@@ -29,8 +29,10 @@ CURRENCIES = {
     "CHF": r"\b(?:chf|francs? suisses?|sfr)\b",
     "FRF": r"\bfrancs?\b(?! (?:pacifique|suisse|cfp))",
     "GBP": r"£|\bgbp\b|\bpounds?\b|\bsterling\b",
-    "USD": r"\$|\busd\b|\bdollars?\b",
+    "USD": r"\busd\b|\bus ?\$|\bdollars? (?:us|am[ée]ricains?)\b",
+    "CAD": r"\bcad\b|\bca ?\$|\$ ?can?\b|\bdollars? canadiens?\b",
 }
+_DOLLARS = r"\$|\bdollars?\b"  # of which country, only a person can say
 _EURO = r"€|\beur(?:os?)?\b"
 _SIGN = re.compile(
     r"\[\$([^\]-]+)-?([^\]]*)\]"
@@ -71,6 +73,10 @@ def shown_currencies(number_formats: Iterable[str]) -> set[str]:
         }
         if re.search(r"\bF\b", words):
             codes.add("FRF")
+        if any("$" in sign and sign not in foreign for sign, _ in signs):
+            codes.add("USD")
+        elif "$" in words and not foreign | codes:
+            codes.add("$")
         found |= foreign or codes or {sign for sign, _ in signs}
     return found
 
@@ -95,6 +101,19 @@ def currencies(texts: Iterable[str]) -> set[str]:
     return {
         code for text in texts for code, sign in CURRENCIES.items() if re.search(sign, text, re.IGNORECASE)
     }
+
+
+def bare_dollar(texts: Iterable[str]) -> str | None:
+    """The first text that says dollars, and not of which country."""
+    named = f"{CURRENCIES['USD']}|{CURRENCIES['CAD']}"
+    return next(
+        (
+            text.strip()[:60]
+            for text in texts
+            if re.search(_DOLLARS, re.sub(named, " ", text, flags=re.IGNORECASE))
+        ),
+        None,
+    )
 
 
 # --- Lines that are not grants ---------------------------------------------------------------------

@@ -58,17 +58,18 @@ class Meaning:
 @cache
 def words(header: str) -> str:
     """The words of a header, bare: « nomBeneficiaire » → « nom beneficiaire »."""
-    text = re.sub(r"(?<=[a-zà-ÿ])(?=[A-Z])", " ", french.nfc(header))
+    text = re.sub(r"(?<=[:/])0[:/]", "", french.nfc(header))  # 360Giving: « Recipient Org:0:Name »
+    text = re.sub(r"(?<=[a-zà-ÿ])(?=[A-Z])", " ", text)
     text = re.sub(r"(?<=[^\W\d_])(?=(?:19|20)\d\d(?!\d))", " ", text)  # « BP2017 »
     text = text.replace("k€", " keur ").replace("K€", " keur ").replace("M€", " meur ").replace("€", " eur ")
-    text = text.replace("£", " gbp ").replace("$", " usd ")
+    text = text.replace("£", " gbp ")
     bare = re.sub(r"[^a-z0-9%]+", " ", french.strip_accents(text).lower())
     return re.sub(r"\s+", " ", bare).strip()
 
 
 _MONEY = {"montant", "montants", "subvention", "subventions", "aide", "aides", "amount", "somme", "sommes", "credits",
           "financement", "financements", "versement", "versements", "mt", "pret", "prets", "garantie",
-          "garanties", "cautionnement", "avance", "avances", "acompte", "acomptes", "dotation", "attribution", "attributions", "participation", "participations"}  # fmt: skip  # noqa: E501
+          "garanties", "subside", "subsides", "cautionnement", "avance", "avances", "acompte", "acomptes", "dotation", "attribution", "attributions", "participation", "participations"}  # fmt: skip  # noqa: E501
 _FILLER = {"de", "du", "des", "la", "le", "les", "l", "d", "a", "au", "aux", "en", "et", "eur", "euro", "euros", "total",
            "totale", "totaux", "global", "globale", "annuel", "annuelle", "ttc", "association", "associations", "beneficiaire",
            "beneficiaires", "pour", "par", "exercice", "annee", "an", "n", "gbp", "usd", "chf", "keur", "meur", "organisme",
@@ -151,7 +152,7 @@ def _amount(said: str) -> Meaning | None:
     said = re.sub(_APART, " ", said).strip()
     tokens = set(said.split())
     if not tokens & _MONEY and not re.search(_IN_KIND, said) and not re.fullmatch(_GRANTED, said):
-        return _staged(said)
+        return _staged(said) or _signed(said)
     if re.match(r"(numero|n|no|ndeg|duree|id|identifiant|code|type|forme|nature|objet|date|dates|annee|libelle|nom|name|"
                 r"reference|conditions?|"
                 r"section|chapitre|article|titre|title|intitule|detail des avantages|programme|dispositif|categorie|domaine|"
@@ -189,20 +190,30 @@ def _amount(said: str) -> Meaning | None:
     part = re.search(r"\b(avances?|acomptes?)\b", said) and not kind  # a part of an amount, not the amount
     sure = set(rest.split()) <= _MONEY | _FILLER and len(stages) < 2 and len(set(years)) < 2 and not part
     unit = 1000.0 if tokens & {"keur", "milliers"} else 1_000_000.0 if tokens & {"meur", "millions"} else 1.0
-    currency = next(
-        (code for word, code in (("gbp", "GBP"), ("usd", "USD"), ("chf", "CHF")) if word in tokens), ""
-    )
     return Meaning(
         "amount",
         stage=stages[0] if len(stages) == 1 else "",
         kind=kind,
         year=int(years[0]) if len(set(years)) == 1 else None,
         unit=unit,
-        currency=currency,
+        currency=_currency(tokens),
         section=sections,
         field="montant" if said.replace(" ", "") == "montant" else "",
         sure=sure or bool(kind),
     )
+
+
+def _currency(tokens: set[str]) -> str:
+    """The currency that the words of a header say; a dollar alone is that of no country."""
+    return next((code for code in ("EUR", "GBP", "CHF", "USD", "CAD") if code.lower() in tokens), "")
+
+
+def _signed(said: str) -> Meaning | None:
+    """An amount that may be, where all that speaks of money in a header is a currency: « Value £ », « Total (€) »."""
+    currency = _currency(set(said.split()))
+    spoken = len(said.split()) < 4 and not re.search(r"\d", said) and not _other(said)
+    spoken = spoken and not any(re.search(pattern, said) for pattern, _ in _NOT_FUNDING)
+    return Meaning("amount", currency=currency, sure=False) if currency and spoken else None
 
 
 _STAGED_FILLER = set("total totaux des de du en eur euros numeraire valeur annee exercice".split())
@@ -229,8 +240,9 @@ _OTHERS = (
     ("recipient_id", r"^recipient org\w* (identifier|id)$|\b(siret|siren)\b"),
     ("recipient", r"^(nom )?(de )?(l )?attrib(utaires?)?( nom)?$|"
                   r"^(maitre d ouvrage|destinataire|laureat|demandeur|porteur( de projet)?|beneficiary|applicant|club|"
-                  r"name of organi[sz]ation)s?( name)?$|^recipient (org\w*|ind) name$|"
-                  r"^(nom )?(de )?(l )?(association|organisme|organi[sz]ation|structure|tiers|recipient|supplier)s?( nom| name)?$|"
+                  r"name of organi[sz]ation|group|company|charity)s?( name)?$|^(grant )?beneficiary$|^recipient (org\w*|ind) name$|"
+                  r"^(nom )?(de )?(l )?(association|entreprise|societe|organisme|organi[sz]ation|structure|tiers|recipient|supplier)s?"
+                  r"( nom| name)?$|"
                   r"^(nom|denomination)( de| du| des)?( l| la)? ?(association|organisme|structure|tiers)\b|^raison sociale\b|"
                   r"^nom beneficiaire principal$|"
                   r"^(?!.*\b(nature|juridique|identification|identifiant|forme|type|statut|categorie)\b).*\bbeneficiaires?\b"
@@ -239,7 +251,8 @@ _OTHERS = (
     ("programme", r"^(grant programme title|programme name|programme|dispositif|nom demarche ds)$"),
     ("year", r"^(?:subvention |aide )?(annees?|exercice|millesime|year|an)"
              r"( budgetaire| versement| de versement| d attribution| de la subvention)?$"),
-    ("date", r"^(date|acte date|award date|date awarded|date of award)$|"
+    ("date", r"^(date|acte date|(date|year) of (award|grant|payment|decision))$|\b(award|approval|decision|payment) date$|"
+             r"^date (grant )?(awarded|approved|agreed|paid)$|"
              r"^(date (de |d )?(attribution|decision|vote|deliberation|la decision|convention|versement|signature)\w*)$"),
     ("currency", r"^(currency|devise|monnaie)$"),
     ("stage", r"^etape$"),

@@ -13,19 +13,20 @@ import pandas as pd
 from ess_analysis import french
 from ess_analysis.delimited import Note
 from ess_analysis.grids import Grid
-from ess_analysis.load import distinct_amounts
+from ess_analysis.load import distinct_amounts, in_brackets
 from ess_analysis.open_data import doubts
 from ess_analysis.open_data.choosing import Table, blank, filled
 from ess_analysis.open_data.headers import meaning, words
 
 _TOTAL = re.compile(
-    r"\s*(?:s ?/ ?t\b|(?:sous|s)?[-/ ]*t ?o ?t ?a ?(?:l|ux)\b|montant total\b|(?:ensemble|cumul|somme)\s*:?\s*$)|.*\btotal\s*:?\s*$",
+    r"\s*(?:s ?/ ?t\b|(?:sous|s|sub|grand)?[-/ ]*t ?o ?t ?a ?(?:ls?|ux)\b|montant total\b|"
+    r"(?:ensemble|cumul|somme)\s*:?\s*$)|.*\btotal\s*:?\s*$",
     re.IGNORECASE | re.DOTALL,
 )
 _PART = re.compile(r"[\W_]*(?:dont|y compris|soit|incl|inclus|including|of which)\b", re.IGNORECASE)
 _EXACT_TOTAL = re.compile(r"\s*(?:sous[- ]?)?total(?: g[ée]n[ée]ral)?\s*:?\s*$", re.IGNORECASE)
 _PLAIN_TOTAL = re.compile(
-    r"\s*(?:sous)?[-/ ]*t ?o ?t ?a ?(?:l|ux)(?: g[ée]n[ée]ra(?:l|ux)| partiel| global| des (?:subventions|montants|aides)"
+    r"\s*(?:sous|sub|grand)?[-/ ]*t ?o ?t ?a ?(?:ls?|ux)(?: g[ée]n[ée]ra(?:l|ux)| partiel| global| des (?:subventions|montants|aides)"
     r"(?: (?:vers|attribu|accord|vot)[ée]e?s)?)?(?: en| pour)?\s*(?:\d{4})?\s*:?\s*(?:€|en euros)?\s*",
     re.IGNORECASE,
 )
@@ -134,23 +135,13 @@ class Lines:
             about_rows("READ-HEADER-REPEATED", "info", rows, "répète l'en-tête", "répètent l'en-tête")
         )
         heads = self.body.loc[rows].to_numpy().tolist()
-        if not self.table.role("axis") and all(
-            re.search(r"\([^()]+\)", " ".join(map(str, row))) for row in heads
-        ):
+        if not self.table.role("axis") and all(map(in_brackets, heads)):
             self.section_rows = "header"
 
     def _repeats_header(self, row: int) -> bool:
-        """Whether half of the cells of a row, or more, are the header's own, words in brackets apart."""
-        said = {
-            at: re.sub(r"\([^()]*\)", "", str(value))
-            for at, value in self.body.loc[row].items()
-            if not blank(value)
-        }
-        same = [
-            words(text) == words(re.sub(r"\([^()]*\)", "", self._header_text(int(str(at)))))
-            for at, text in said.items()
-        ]
-        return sum(same) * 2 >= len(same)
+        """Whether the cells of a row are the header's own, words in brackets apart; it may name one more column."""
+        said = {int(str(at)): _bare(value) for at, value in self.body.loc[row].items() if not blank(value)}
+        return all(text == _bare(self._header_text(at)) for at, text in said.items() if self._header_text(at))
 
     def _skip_lines_apart(self, named: list[str]) -> None:
         """Rows of one cell without an amount: titles of sections, footers, dates of extraction."""
@@ -224,7 +215,8 @@ class Lines:
             self._judge_totals(
                 header, euros, alone | filled.eq(0) | exact, labels.reindex(euros.index), filled
             )
-            parts = sum((_matching(texts[one], _PART).astype("int64") for one in at), nothing).gt(0)
+            first = pd.Series([self._words_of(row) for row in euros.index], index=euros.index, dtype="str")
+            parts = _matching(first, _PART)
             if parts.any():
                 row = parts.index[parts][0]
                 self.missing.append(
@@ -365,6 +357,11 @@ class Lines:
             self.missing.append(
                 f"la ligne {row + 1}, « {self._words_of(row)[:60]} » : bien moins remplie que les autres, est-ce une donnée ?"
             )
+
+
+def _bare(text: object) -> str:
+    """The words of a header without those in brackets."""
+    return words(re.sub(r"\([^()]*\)", "", str(text)))
 
 
 def digits(values: pd.Series) -> pd.Series:

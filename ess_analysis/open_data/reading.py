@@ -214,6 +214,7 @@ def summary(path: Path, tables: Tables) -> dict[str, Any]:
     hold it, or all lines where several columns share it); `by_kind` tells
     what of it is cash, and gives the loans, guarantees and aid in kind that other columns hold, never added.
     `amount_eur` is null where the file mixes stages, or loans with grants: `by_stage` and `by_kind` give each.
+    Where it mixes stages, each kind and each year holds an amount by stage: what was awarded and paid is not added.
     """
     source, known = tables.sources[0], tables.funding["amount_eur"].notna()
     funding, main = tables.funding[known], tables.funding[known & _principal(tables.funding)]
@@ -224,9 +225,9 @@ def summary(path: Path, tables: Tables) -> dict[str, Any]:
         "rows": len(main) if _columns(main) < 2 else len(tables.records),
         "amount_eur": _sum(main) if len(main) and stages < 2 and not _lent(main) else None,
         "currency": source.currency,
-        "by_kind": _by(funding, "kind"),
+        "by_kind": _by(funding, "kind", *(["stage"] if stages > 1 else [])),
         "by_stage": _by(grants, "stage"),
-        "by_year": _by(grants, "year"),
+        "by_year": _by(grants, "year", *(["stage"] if stages > 1 else [])),
         "standard": source.standard,
         "encoding": source.encoding,
         "delimiter": source.delimiter,
@@ -273,13 +274,17 @@ def _sum(funding: pd.DataFrame) -> float:
     return float(round(sum(map(Decimal, funding["amount_eur"].map(repr)), Decimal(0)), 2))
 
 
-def _by(funding: pd.DataFrame, column: str) -> dict[str, float]:
+def _by(funding: pd.DataFrame, column: str, *within: str) -> dict[str, Any]:
+    """The sum of each value of a column; of each value of `within` inside it."""
     keys = (
         funding[column]
         .astype("object")
         .where(funding[column].notna(), schema.MISSING_LABELS.get(column, schema.MISSING_LABEL))
     )
-    return {str(key): _sum(rows) for key, rows in funding.groupby(keys.astype("str"))}
+    return {
+        str(key): _by(rows, *within) if within else _sum(rows)
+        for key, rows in funding.groupby(keys.astype("str"))
+    }
 
 
 def _flat(summaries: list[dict[str, Any]]) -> pd.DataFrame:

@@ -53,8 +53,8 @@ def _facts(said: Mapping[str, Any], sheet: SourceSheet) -> Iterator[str]:
         ("by_kind", schema.KIND_LABELS, "forme"), ("by_stage", schema.STAGE_LABELS, "étape"), ("by_year", {}, "année"),
     ):  # fmt: skip
         parts = [
-            f"{labels.get(name, name)}{french.SOLID}{french.money(amount, currency=currency)}"
-            for name, amount in said[key].items()
+            f"{labels.get(name, name)}{french.SOLID}{_sums(sums, currency)}"
+            for name, sums in said[key].items()
         ]
         if parts:
             yield f"Par {what} : {' ; '.join(parts)}."
@@ -64,6 +64,17 @@ def _facts(said: Mapping[str, Any], sheet: SourceSheet) -> Iterator[str]:
     for finding in sorted(said["findings"], key=_order):
         place = f" ({finding['cell']})" if finding["cell"] else ""
         yield f"{schema.SEVERITY_LABELS[finding['severity']].capitalize()}{place} : {finding['message']}"
+
+
+def _sums(sums: float | Mapping[str, float], currency: str) -> str:
+    """« 3 000 € », or « accordé 3 000 €, versé 1 500 € » where stages are told apart."""
+    if not isinstance(sums, Mapping):
+        return french.money(sums, currency=currency)
+    each = (
+        f"{schema.STAGE_LABELS.get(stage, stage)} {french.money(one, currency=currency)}"
+        for stage, one in sums.items()
+    )
+    return ", ".join(each)
 
 
 def _order(finding: Mapping[str, Any]) -> tuple[int, bool]:

@@ -179,8 +179,9 @@ class _Reading(Amounts):
             one.role for one in self.table.meanings.values()
         }:
             return
-        data = set(self.filled.index[~self.filled.index.isin(self.skipped)])
-        sections = [self._words_of(row) for row in self._sections() if row + 1 in data]
+        data = self.filled.index[~self.filled.index.isin(self.skipped)]
+        rows = [row for row in self._sections() if len(data) and row < data[-1]]  # a footnote heads nothing
+        sections = [self._words_of(row) for row in rows]
         decided = all(column.stage for column in amounts)
         for text in [*self._titles(), *sections, self.table.grid.sheet, self.path.stem]:
             if len(text) < 100 and doubts.named_otherwise(text, decided):
