@@ -1095,16 +1095,20 @@ def _line_facts(body: _Body) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
 def closed_word(written: str, words: Mapping[str, str]) -> str | None:
     """The word of a closed list that a cell stands for, whatever its case, accents and plural; None for none.
 
-    « aide en numéraire;aide en nature » is MIXED.
+    « aide en numéraire;aide en nature » is MIXED; « Garantie bancaire » begins as the kind that it is.
     """
     known = {_bare_word(word): kept for word, kept in words.items()}
     for said in (written, re.sub(r"\([^()]*\)", " ", written)):  # « En nature (locaux) »
         if (bare := _bare_word(said)) in known:
             return known[bare]
     parts = {known.get(_bare_word(part)) for part in re.split(r"[;,/+]| et ", written) if part.strip()}
-    if len(parts) == 1:
+    if len(parts) == 1 and None not in parts:
         return parts.pop()
-    return MIXED if parts == {"cash", "in_kind"} else None
+    if parts == {"cash", "in_kind"}:
+        return MIXED
+    begun = {kept for word, kept in known.items() if len(word) > 3 and bare.startswith(f"{word} ")}
+    inside = {kept for word, kept in known.items() if f" {word} " in f" {bare} "}
+    return begun.pop() if words is KIND_WORDS and len(begun) == 1 and begun == inside else None
 
 
 @cache

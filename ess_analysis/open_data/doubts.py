@@ -120,6 +120,7 @@ def bare_dollar(texts: Iterable[str]) -> str | None:
 
 _NOT_GRANTED = re.compile(
     r"(?:avis )?(?:refus|rejet|defavorable|ajourn|annul|"
+    r"autofinancement|fonds propres|ressources propres|emprunts?\b|benevolat|marches? publics?|cotisations?\b|remboursements?\b|"
     r"irrecevable|desist|caduc|sans suite|retire|abandonn|inelig|non (?:retenu|laureat|selectionn|attribu|"
     r"accord|elig|favorable|verse)|en attente|en cours d instruction|recettes?\b|a l etude|declined|rejected|withdrawn|refused|"
     r"cancelled)"
@@ -153,7 +154,7 @@ _OTHERWISE = re.compile(
     r"\b(garanties? d emprunts?|emprunts? garantis?|cautionnements?|prets?(?! de (?:salle|materiel))|"
     r"garanties? emprunts?|avances? (?:remboursable|recuperable)s?|recettes|loans?|rejected|declined|"
     r"(?:aides?|avantages?|subventions?) en nature|mises? a disposition|"
-    r"demandes?(?: de subventions?)? (?:recues?|refusees?|rejetees?|non retenues?)|"
+    r"(?:subventions?|aides?) percues?|demandes?(?: de subventions?)? (?:recues?|refusees?|rejetees?|non retenues?)|"
     r"pour memoire|(?:subventions?|aides?|dossiers?) (?:recues?|refusee?s?|rejetee?s?|annulee?s?|non retenu\w*))\b"
 )
 _OTHER_LINE = re.compile(
@@ -167,12 +168,18 @@ _HINT = re.compile(
 _EXCEPT = r"\b(?:hors|sauf|hormis|excluding)\b.*"
 
 
+_DECIDED = r"accord|attribu|vote|octroy|verse|accept|retenu|decid|approuv"
+
+
 def named_otherwise(text: str, decided: bool) -> bool:
     """Whether a title or the heading of a section speaks of loans, guarantees, refusals, receipts; of requests, if not `decided`."""
     said = re.sub(_EXCEPT, "", bare(text))
     return bool(
         _OTHERWISE.search(said)
-        or (not decided and re.search(r"\bdemandes? de subventions?(?: \d{4})?$|\bpropositions?\b", said))
+        or (
+            not decided
+            and re.search(rf"\bdemandes? de subventions?\b(?!.*\b(?:{_DECIDED}))|\bpropositions?\b", said)
+        )
     )
 
 
@@ -185,7 +192,9 @@ def stages_told(values: pd.Series) -> str | None:
     """The words of a column that tells lines by their stage, budget or account: « BP », « CA 2013 », « payé »."""
     said = _categories(values)
     stage = (
-        r"(?:bp|bs|ca|dm ?\d?|budget primitif|compte administratif|voter?|votee?s?|payee?s?|versee?s?|realisee?s?|prevue?s?|"
+        r"(?:ae|cp|engagements?|mandatements?|liquidations?|demandes?|attributions?|notifications?|paiements?|versements?|"
+        r"autorisations? d engagement|credits? de paiement|bp|bs|ca|dm ?\d?|"
+        r"budget primitif|compte administratif|voter?|votee?s?|payee?s?|versee?s?|realisee?s?|prevue?s?|"
         r"proposee?s?|mandatee?s?|liquidee?s?)(?: (?:19|20)\d\d)?"
     )
     return (
@@ -193,6 +202,16 @@ def stages_told(values: pd.Series) -> str | None:
         if len(said) > 1 and all(re.fullmatch(stage, bare(text)) for text in said)
         else None
     )
+
+
+def told_each_time(whose: pd.Series, euros: pd.Series, values: pd.Series) -> bool:
+    """Whether nearly every line tells an amount again, the same for each value of a column of few values."""
+    if not 1 < values.nunique() <= FEW or values.isna().any():
+        return False
+    same = pd.DataFrame({"euros": euros, "value": values.astype("str")}).groupby(whose)
+    each = same.agg(sums=("euros", "nunique"), values=("value", "nunique"), lines=("value", "size"))
+    again = each[(each["lines"] > 1) & (each["sums"] == 1) & (each["values"] == each["lines"])]
+    return len(again) > 1 and bool(again["lines"].sum() >= 0.9 * len(euros)) and euros.nunique() > 1
 
 
 _ITEM = re.compile(r"\s*(?:[-–—•·*→>]+\s*\w|[a-zA-Z]\s?[.)]\s|\d+(?:\.\d+)+\b)")
@@ -212,10 +231,37 @@ def detailed(labels: pd.Series, cents: pd.Series) -> int | None:
     return None
 
 
-def other_kind(values: pd.Series) -> str | None:
-    """The first value of a column of categories that says a loan, a guarantee or aid in kind."""
+_NO_GRANT_KIND = re.compile(
+    r"(?:ptz|ar|avances?|prets?|garanties?|cautions?|exonerations?|prises? de participation|participations? au capital|"
+    r"bonifications?|mises? a disposition|apports?|valorisations?|prestations? en nature|equity|quasi equity)\b"
+)
+
+
+def other_kind(values: pd.Series, means_kind: bool = False) -> str | None:
+    """The first value of a column of categories that says a loan, a guarantee, aid in kind; another form, if it `means_kind`."""
     return next(
-        (value for value in _categories(values) if closed_word(value, KIND_WORDS) not in (None, "cash")), None
+        (
+            value
+            for value in _categories(values)
+            if closed_word(value, KIND_WORDS) not in (None, "cash")
+            or (means_kind and _NO_GRANT_KIND.match(bare(value)))
+        ),
+        None,
+    )
+
+
+_NOBODYS = re.compile(
+    r"autofinancement|(?:fonds|ressources) propres?$|emprunts?$|benevolat|contributions? volontaires?|"
+    r"(?:reserves?|provisions?|subventions?|credits?|dotations?|aides?|enveloppes?|associations?|divers\w*)\b.*"
+    r"\b(?:non (?:affecte|reparti|attribue|ventile|alloue)\w*|a (?:affecter|repartir|attribuer|ventiler))|"
+    r"a (?:affecter|repartir|attribuer|ventiler)\b|non (?:affecte|reparti|attribue)\w*$"
+)
+
+
+def nobodys_grant(values: pd.Series) -> str | None:
+    """The first name that is no giver's and no recipient's: own money, volunteers, a reserve that is not given out."""
+    return next(
+        (value for value in pd.unique(values) if isinstance(value, str) and _NOBODYS.match(bare(value))), None
     )
 
 
@@ -337,7 +383,7 @@ NOT_AMOUNTS = {"na", "n a", "nc", "nd", "nan", "null", "none", "neant", "non", "
 
 def says_no_amount(value: object) -> bool:
     """Whether a cell of an amount column says in words that there is none: « néant », « NA », « ajourné »."""
-    return isinstance(value, str) and bare(value) in NOT_AMOUNTS
+    return isinstance(value, str) and bare(value) in NOT_AMOUNTS and not value.lstrip().startswith("#")
 
 
 # --- Lines that add up others ----------------------------------------------------------------------

@@ -71,6 +71,7 @@ _MONEY = {"montant", "montants", "subvention", "subventions", "aide", "aides", "
           "financement", "financements", "versement", "versements", "mt", "pret", "prets", "garantie",
           "garanties", "subside", "subsides", "cautionnement", "avance", "avances", "acompte", "acomptes", "dotation", "attribution", "attributions", "participation", "participations"}  # fmt: skip  # noqa: E501
 _FILLER = {"de", "du", "des", "la", "le", "les", "l", "d", "a", "au", "aux", "en", "et", "eur", "euro", "euros", "total",
+           "fonds", "concours",
            "totale", "totaux", "global", "globale", "annuel", "annuelle", "ttc", "association", "associations", "beneficiaire",
            "beneficiaires", "pour", "par", "exercice", "annee", "an", "n", "gbp", "usd", "chf", "keur", "meur", "organisme",
            "ville", "titre", "commune", "departement", "region", "metropole", "conseil", "municipal", "cm", "cp", "tiers", "sur",
@@ -94,12 +95,13 @@ _ACCOUNTS = r"\b(mandats emis|ca)\b"  # the account of what was paid
 _SECTIONS = r"\b(fonctionnement|investissement|equipement|exceptionnel\w*|projets?|action\w*|charges?|capital|revenue)\b"
 _NOT_FUNDING = (
     (r"\b(demand\w*|sollicit\w*|request\w*|applied)\b", "montant demandé, ce n'est pas un financement"),
-    (r"\b(cout|couts|cost|budget\w*|depense\w*|assiette|eligible\w*|subventionnable\w*|travaux|operation)\b",
+    (r"^montants? (total |global |previsionnel )?(du|de la|de l|d un|des) (projet|action|programme|operation|evenement|manifestation)s?\b|"
+     r"\b(cout|couts|cost|budget\w*|depense\w*|assiette|eligible\w*|subventionnable\w*|travaux|operation)\b",
      "coût ou budget du projet, ce n'est pas un financement"),
     (r"\b(taux|po\w*tage|pct|rate|ratio|levier|part)\b|%|"
      r"\b(par|per) (adherent|habitant|hab|eleve|licencie|membre|enfant|head|capita)\w*\b|\b(adherent|habitant|licencie|eleve)$",
      "proportion"),
-    (r"\b(reste|solde|ecart|difference|cumul\w*|n 1|moyenne|plafond|minimum|maximum|evolution|rappel|precedent\w*)\b",
+    (r"\b(reste|restant|reliquat|solde|ecart|difference|cumul\w*|n 1|moyenne|plafond|minimum|maximum|evolution|rappel|precedent\w*)\b",
      "montant dérivé d'un autre"),
     (r"\b(nombre|nb|number|effectif\w*|population|pop\d*|lat\w*|long\w*|surface)\b", "dénombrement ou mesure"),
 )  # fmt: skip
@@ -151,10 +153,11 @@ def _amount(said: str) -> Meaning | None:
     """The amount that a header announces, or the reason why it is none; None when it speaks of no money."""
     said = re.sub(_APART, " ", said).strip()
     tokens = set(said.split())
-    if not tokens & _MONEY and not re.search(_IN_KIND, said) and not re.fullmatch(_GRANTED, said):
+    money = tokens & _MONEY or re.search(r"\bfonds de concours\b", said)
+    if not money and not re.search(_IN_KIND, said) and not re.fullmatch(_GRANTED, said):
         return _staged(said) or _signed(said)
     if re.match(r"(numero|n|no|ndeg|duree|id|identifiant|code|type|forme|nature|objet|date|dates|annee|libelle|nom|name|"
-                r"reference|conditions?|"
+                r"reference|conditions?|exercice (d|de)|"
                 r"section|chapitre|article|titre|title|intitule|detail des avantages|programme|dispositif|categorie|domaine|"
                 r"statut|etat|description|url|motif|beneficiaires?|lien|observations?|commentaires?|thematique)\b", said):  # fmt: skip
         return None
@@ -232,6 +235,7 @@ def _staged(said: str) -> Meaning | None:
     return Meaning("amount", stage=stages[-1], year=int(years.pop()) if len(years) == 1 else None, sure=False)
 
 
+_NAMES = {"nom", "denomination", "designation"}  # of whom, another column may say better
 _OTHERS = (
     ("recipient_id", r"\battrib(utaire)? (id|siret)$|\b(identification|identifiant|id|siret)\b.*\battributaires?\b"),
     ("funder_id", r"^funding org\w*( \d+)? (identifier|id)$|^(coll(ectivite)?|autorite administrative) (siret|id)$"),
@@ -243,10 +247,11 @@ _OTHERS = (
                   r"name of organi[sz]ation|group|company|charity)s?( name)?$|^(grant )?beneficiary$|^recipient (org\w*|ind) name$|"
                   r"^(nom )?(de )?(l )?(association|entreprise|societe|organisme|organi[sz]ation|structure|tiers|recipient|supplier)s?"
                   r"( nom| name)?$|"
-                  r"^(nom|denomination)( de| du| des)?( l| la)? ?(association|organisme|structure|tiers)\b|^raison sociale\b|"
+                  r"^(nom|denomination|designation)( de| du| des)?( l| la)? ?(association|organisme|structure|tiers)\b|^raison sociale\b|"
                   r"^nom beneficiaire principal$|"
-                  r"^(?!.*\b(nature|juridique|identification|identifiant|forme|type|statut|categorie)\b).*\bbeneficiaires?\b"
+                  r"^(?!.*\b(nombre|nb|number|effectifs?|nature|juridique|identification|identifiant|forme|type|statut|categorie)\b).*\bbeneficiaires?\b"
                   r"(?!.*\b(adresse|code|commune|ville|departement)\b)"),
+    ("recipient", r"^(denomination|designation|nom)$"),
     ("title", r"^(objets?|intitule\w*|libelle|title|titre|description|descriptif|nom du projet|projet|action)\b"),
     ("programme", r"^(grant programme title|programme name|programme|dispositif|nom demarche ds)$"),
     ("year", r"^(?:subvention |aide )?(annees?|exercice|millesime|year|an)"
@@ -266,5 +271,5 @@ def _other(said: str) -> Meaning | None:
     """The other facts a line may state."""
     for role, pattern in _OTHERS:
         if re.search(pattern, said):
-            return Meaning(role)
+            return Meaning(role, sure=said not in _NAMES)
     return None

@@ -269,12 +269,12 @@ class Lines:
                 {row: why for row, why in asked.items() if row not in named},
                 None,
             )  # data, the total says so
-        if gap:
-            self._told_gap(header, *gap)
         self.missing += asked.values()
         left = cents[~cents.index.isin([*found, *asked])]
         self._skip_families(left, filled)
         listed = left[~left.index.isin(self.skipped)]
+        if gap and gap[1] != int(listed.sum()):
+            self._told_gap(header, *gap)
         row = doubts.detailed(
             pd.Series([self._words_of(one) for one in listed.index], index=listed.index, dtype="object"),
             listed,

@@ -89,9 +89,10 @@ def _read_with(path: Path, sheet: SourceSheet, name: str | None) -> Tables:
 
 
 def _findings(tables: Tables, understood: Understood) -> pd.DataFrame:
-    """What reading found: an amount that cannot be read is blocking, since no one said it may be left out."""
+    """What reading found: an amount, or a kind, that cannot be read is blocking, since no one said what to do of it."""
     told = tables.findings
-    told = told.assign(severity=told["severity"].mask(told["code"].eq("READ-AMOUNT"), "blocking"))
+    lost = told["code"].isin(["READ-AMOUNT", "READ-KIND"])
+    told = told.assign(severity=told["severity"].mask(lost, "blocking"))
     notes = [
         {"code": one.code, "severity": one.severity, "message": one.message, "cell": one.cell, "stated": one.stated,
          "source": _source(understood.sheet.path, understood.grid), "sheet": understood.grid.sheet}
@@ -258,7 +259,8 @@ def _kinds_note(tables: Tables, source: str) -> list[dict[str, Any]]:
         f"{schema.KIND_LABELS[str(kind)]} {french.money(total)}"
         for kind, total in main.groupby("kind")["amount_eur"].sum().items()
     )
-    text = f"La colonne des montants mêle plusieurs formes d'aide ({each}) : les ventilations ne les additionnent pas."
+    whole = "" if _lent(main) else "le total lu est celui de la colonne, "
+    text = f"La colonne des montants mêle plusieurs formes d'aide ({each}) : {whole}les ventilations ne les additionnent pas."
     return [{"code": "READ-KINDS", "severity": "alert", "message": text, "source": source}]
 
 

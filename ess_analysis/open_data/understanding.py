@@ -7,7 +7,7 @@ with what is missing.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,6 +28,9 @@ from ess_analysis.sources import ColumnRead, SourceSheet, TableRead
 SCDL, GRANTS_360 = "SCDL", "360Giving"
 _ONE_EACH = ("recipient", "funder", "title", "programme", "year", "date", "axis", "places", "kind", "stage",
              "recipient_id", "funder_id")  # fmt: skip
+_REFERENCE = (
+    r"\b(reference|ref|dossier|convention|deliberation|delib|decision|identifiant|id|identifier|numero)\b"
+)
 _FACTS = {"amount", "recipient", "funder", "recipient_id", "funder_id", "places", "date", "year"}
 
 
@@ -72,6 +75,7 @@ class _Reading(Amounts):
         self._refuse_units(amounts)
         self._refuse_other_lines(columns)
         self._refuse_named_otherwise(amounts)
+        self._refuse_repeated(columns)
         self._refuse_struck()
         stage = self._stage(amounts)
         grid, table = self.table.grid, self.table
@@ -139,6 +143,10 @@ class _Reading(Amounts):
         read = {column.header: column.role for column in columns}
         euros = (self._euros(header)[0] for header, role in read.items() if role == "amount")
         granted = {row for one in euros for row in one.index[one.ne(0) & one.notna()]}
+        meant = self.table.meanings
+        for name, values in self._names_said(read, granted):
+            if said := doubts.nobodys_grant(values):
+                self.missing.append(f"« {name} » dit « {said} » : faut-il compter ces lignes ?")
         for header in self.table.columns:
             role = read.get(header, "")
             if role in _FACTS:
@@ -146,7 +154,9 @@ class _Reading(Amounts):
             values = self._values(header)
             values = values[values.index.isin(granted)]  # a refusal without an amount counts nothing
             refused = doubts.not_granted(words(header), values)
-            other = doubts.other_kind(values) if role != "kind" else None
+            other = (
+                doubts.other_kind(values, means_kind=meant[header].role == "kind") if role != "kind" else None
+            )
             if refused and role != "title":
                 self.missing.append(f"« {header} » dit « {refused} » : faut-il compter ces lignes ?")
             elif other and role not in {"title", "axis", "programme"}:
@@ -155,6 +165,49 @@ class _Reading(Amounts):
                 self.missing.append(f"« {header} » distingue « {stages} » : quelles lignes compter ?")
             elif role != "kind":
                 self._tell_other_lines(header, values)
+
+    def _refuse_repeated(self, columns: list[ColumnRead]) -> None:
+        """The same money on several lines: one for each stage, year or date of payment of a grant."""
+        money = [column.header for column in columns if column.role == "amount"]
+        named = [column.header for column in columns if column.role in {"recipient", "title", "programme"}]
+        if len(money) != 1 or not named:
+            return
+        euros = self._euros(money[0])[0].dropna()
+        words_of = {header: self.body[at].reindex(euros.index) for header, at in self.table.columns.items()}
+        whose = pd.Series("", index=euros.index)
+        for header in named:
+            whose = whose + "\x1f" + words_of[header].astype("str").fillna("")
+        for header in [one for one in words_of if one not in {*money, *named}]:
+            if doubts.told_each_time(whose, euros, words_of[header]):
+                seen = " », « ".join(dict.fromkeys(words_of[header].dropna().astype("str").head(3)))
+                self.missing.append(
+                    f"« {header} » (« {seen} ») : chaque bénéficiaire y a chaque fois le même montant ; le compter une fois ?"
+                )
+                return
+        dates = [one for one in words_of if re.search(r"\b(dates?|periode|annees?|exercice)\b", words(one))]
+        others = [values.astype("str") for one, values in words_of.items() if one not in {*money, *dates}]
+        known = [one for one in words_of if re.search(_REFERENCE, words(one))]
+        if not dates or not known or not self.whole:
+            return
+        alike = pd.concat([*others, euros], axis="columns").duplicated(keep="first")
+        again = alike & ~pd.concat([*words_of.values()], axis="columns").astype("str").duplicated(
+            keep="first"
+        )
+        again &= words_of[known[0]].notna()
+        if again.any():
+            worth = french.money(euros[again].sum(), currency=self.currency)
+            one, several = (
+                f"{verb} une autre, à une autre date, pour {worth} : versements d'une même subvention ?"
+                for verb in ("répète", "répètent")
+            )
+            self.notes.append(about_rows("READ-REPEATED", "alert", again.index[again], one, several))
+
+    def _names_said(self, read: Mapping[str, str], granted: set[int]) -> Iterator[tuple[str, pd.Series]]:
+        """The columns read as givers and recipients, on the lines that hold an amount."""
+        for header, role in read.items():
+            if role in {"funder", "recipient", "title"}:
+                values = self._values(header)
+                yield header, values[values.index.isin(granted)]
 
     def _tell_other_lines(self, header: str, values: pd.Series) -> None:
         """Told of the lines whose free words speak of a refusal, a loan, a guarantee: a person looks at them."""
@@ -210,7 +263,7 @@ class _Reading(Amounts):
         columns = []
         for role in _ONE_EACH:
             for number, header in enumerate(
-                sorted(self.table.role(role), key=lambda h: not self.table.meanings[h].field)
+                sorted(self.table.role(role), key=lambda h: _rank(self.table.meanings[h]))
             ):
                 values = self._values(header)
                 if values.empty:
@@ -220,7 +273,10 @@ class _Reading(Amounts):
                 elif number and any(column.role == role for column in columns):
                     self.ignored[header] = "une autre colonne le dit déjà"
                     read = next(one.header for one in columns if one.role == role)
-                    if role == "recipient":
+                    if role == "recipient" and self._completes(header, read):
+                        columns.append(ColumnRead(header, role))
+                        self.ignored.pop(header)
+                    elif role == "recipient":
                         self._refuse_second_list(header, read)
                     elif role == "date":
                         self._tell_other_dates(header, read)
@@ -247,6 +303,11 @@ class _Reading(Amounts):
             self.ignored |= dict.fromkeys(late, "l'année a sa colonne")
         return columns
 
+    def _completes(self, header: str, read: str) -> bool:
+        """Whether a column names those that another leaves blank, and no other: organisations, then individuals."""
+        own, first = self._values(header).index, self._values(read).index
+        return len(own) > 0 and own.intersection(first).empty
+
     def _sort_givers(self) -> None:
         """Giver and recipient told by their values, where the same words are said of both (« attributaire »).
 
@@ -264,6 +325,11 @@ class _Reading(Amounts):
         if not self.table.role("recipient"):
             for header in self.table.role("recipient_id"):
                 if not digits(self._values(header)).mean() > 0.2:
+                    meanings[header] = Meaning("recipient")
+        if "recipient" not in {said.role for said in meanings.values()}:
+            for header in self.table.role("funder"):
+                values = self._values(header)
+                if words(header).startswith("collectivite") and values.nunique() * 2 > len(values) > 1:
                     meanings[header] = Meaning("recipient")
         self.table = replace(self.table, meanings=meanings)
 
@@ -394,6 +460,11 @@ class _Reading(Amounts):
         year, where = next(iter(found.items()))
         self.notes.append(Note("READ-YEAR", "info", f"Année lue dans {where} : {year}."))
         return year
+
+
+def _rank(said: Meaning) -> tuple[bool, bool]:
+    """Which of the columns of one role is read first: that of the standard, then the one that says it best."""
+    return not said.field, not said.sure
 
 
 def _kinds(values: pd.Series) -> bool:
