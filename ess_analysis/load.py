@@ -34,6 +34,7 @@ from ess_analysis.sources import (
     read_source_sheet,
     verify,
 )
+from ess_analysis.totals import could_be, counted_totals
 
 SETTINGS_FILES = {"readings.toml", "corrections.toml"}
 SETTINGS_FOLDERS = {"scenarios"}
@@ -117,7 +118,7 @@ def load(data: str | Path = "data/raw") -> Tables:
         )
     sheets = source_sheets(folder)
     corrections = _corrections(folder)
-    tables = _joined([read_file(sheet, folder, corrections) for sheet in _qualified(sheets, folder)])
+    tables = joined([read_file(sheet, folder, corrections) for sheet in _qualified(sheets, folder)])
     _unique_keys(tables)
     french.show_in(_one_currency(sheets))
     return replace(
@@ -387,7 +388,7 @@ def _position(cell: str) -> tuple[int, int]:
 def read_file(sheet: SourceSheet, folder: Path, corrections: list[Correction]) -> Tables:
     """The tidy tables of one raw file of `folder`, as its source sheet says to read it."""
     if not sheet.tables:
-        return _joined([])
+        return joined([])
     source = sheet.path.relative_to(folder).as_posix()
     read = read_grids(sheet.path, sheet.encoding, sheet.delimiter)
     grids = {grid.name: grid for grid in read}  # the files of an archive are its sheets
@@ -396,12 +397,35 @@ def read_file(sheet: SourceSheet, folder: Path, corrections: list[Correction]) -
             raise DataError(
                 f"Correction d’une feuille absente : {source}.", seen=[one.sheet], todo="corrigez sheet."
             )
-    return _joined(
-        [
-            load_grid(_sheet_of(table, grids, sheet), table, sheet, source, corrections)
-            for table in sheet.tables
-        ]
+    parts = [
+        load_grid(_sheet_of(table, grids, sheet), table, sheet, source, corrections) for table in sheet.tables
+    ]
+    whole = joined(parts)
+    notes = [*_recap_notes(parts, sheet, source)]
+    told = (
+        pd.concat([whole.findings, schema.conform(pd.DataFrame(notes), "findings")])
+        if notes
+        else whole.findings
     )
+    return replace(whole, findings=told.reset_index(drop=True))
+
+
+def _recap_notes(parts: list[Tables], sheet: SourceSheet, source: str) -> Iterator[dict[str, Any]]:
+    """The table of a file whose amounts are the sum of those of all the others, of the same stage."""
+    stages = {stage for part in parts for stage in part.funding["stage"].fillna("")}
+    sums = [round(float(part.funding["amount_eur"].sum()) * 100) for part in parts]
+    detailed = any(column.part_of for table in sheet.tables for column in table.columns)
+    if len(stages) > 1 or detailed or any(table.part_of for table in sheet.tables):
+        return
+    for table, own in zip(sheet.tables, sums, strict=True):
+        if own and own * 2 == sum(sums):
+            message = (
+                f"La table {table.id} (feuille « {table.sheet} ») vaut la somme des autres, "
+                f"{french.money(own / 100, currency=sheet.currency)} : si elle les récapitule, retirez-la de la fiche source."
+            )
+            yield {"code": "READ-TABLE-COUNTED", "severity": "blocking", "message": message, "source": source,
+                   "sheet": table.sheet}  # fmt: skip
+            return
 
 
 def _sheet_of(table: TableRead, grids: dict[str, Grid], sheet: SourceSheet) -> Grid:
@@ -486,6 +510,7 @@ def load_grid(
         *_identifier_notes(body),
         *_stage_notes(body, funding),
         *_duplicate_notes(body, funding),
+        *_total_notes(body, funding),
         *_axis_variant_notes(body),
         *_shape_notes(body),
     ]
@@ -1409,6 +1434,33 @@ def _identifier_notes(body: _Body) -> Iterator[dict[str, Any]]:
                 yield _note(f"READ-ID-{defect.upper().replace('_', '-')}", body, cell, text, first)
 
 
+def _total_notes(body: _Body, funding: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """The rows counted that add up others: totals that the source sheet does not leave out."""
+    texts = pd.DataFrame({column: body.text(column) for column in body.texts}, index=body.rows)
+    rows = could_be(texts)
+    if not rows.any(axis=None) or funding.empty:
+        return
+    whole = funding[~funding["funding_id"].str.contains("#", regex=False)]
+    places = whole["cell"].str.extract(r"([A-Z]+)(\d+)")
+    at = places[1].astype("int64") - 1
+    euros = pd.DataFrame(
+        {
+            letters: whole["amount_eur"][one.index].set_axis(at[one.index])
+            for letters, one in places.groupby(0)
+        }
+    )
+    euros = euros.reindex(body.rows)
+    for row in counted_totals(euros, rows):
+        said = next(iter(texts.loc[row].dropna()), "")
+        named = f", « {said} »," if said else ""
+        message = (
+            f"La ligne {row + 1}{named} est la somme de lignes au-dessus et elle est comptée avec elles : "
+            f"si c'est un total, écrivez skip_lines = [{row + 1}] dans la fiche source."
+        )
+        cell = whole["cell"][at.eq(row)].iloc[0]
+        yield _note("READ-TOTAL-COUNTED", body, str(cell), message, said, "blocking")
+
+
 def _duplicate_notes(body: _Body, funding: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """The rows that repeat another cell for cell, and what they are worth; they stay."""
     if body.strict or len(body.rows) < 2:
@@ -1611,7 +1663,9 @@ def _rest(body: _Body, code: str, count: int, told: int = SHOWN_NOTES) -> list[d
 # --- All together --------------------------------------------------------------------------------
 
 
-def _joined(parts: list[Tables]) -> Tables:
+def joined(parts: list[Tables]) -> Tables:
+    """The tables of several, one after the other."""
+
     def whole(name: str) -> pd.DataFrame:
         pieces = [piece for part in parts if len(piece := getattr(part, name))]
         return pd.concat(pieces, ignore_index=True) if pieces else schema.empty(name)

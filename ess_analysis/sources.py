@@ -145,7 +145,7 @@ class SourceSheet:
 _TOP_KEYS = {"file", "names", "table", "scdl"}
 _FILE_KEYS = {
     "path", "sha256", "title", "producer", "date", "licence", "reliability", "currency", "encoding",
-    "delimiter", "decimal", "thousands", "note", "standard",
+    "delimiter", "decimal", "thousands", "note", "standard", "questions",
 }  # fmt: skip
 _FILE_REQUIRED = ("path", "sha256", "title", "producer", "date", "licence", "reliability")
 _TABLE_KEYS = {
@@ -219,6 +219,10 @@ _FORMS: dict[str, tuple[Callable[[Any], bool], str]] = {
         lambda value: bool(re.fullmatch(r"[A-Z]{3}", str(value))),
         "les trois lettres de la norme ISO 4217 : EUR, GBP",
     ),
+    "questions": (
+        lambda value: isinstance(value, list) and all(isinstance(one, str) for one in value),
+        'questions = ["…", "…"], ou [] quand il n\'y en a plus',
+    ),
     "decimal": (lambda value: value in ("", ",", "."), "« , » ou « . »"),
     "delimiter": (lambda value: isinstance(value, str) and len(value) <= 1, "un seul caractère"),
     "thousands": (lambda value: isinstance(value, str) and len(value) <= 1, "un seul caractère"),
@@ -259,6 +263,12 @@ def read_source_sheet(toml: Path) -> SourceSheet:
             seen=unfinished,
             todo="remplacez « à compléter » par ce que vous savez, ou par « non précisée ».",
         )
+    if about.get("questions"):
+        raise DataError(
+            f"La fiche source a encore des questions : {toml}.",
+            seen=about["questions"],
+            todo="répondez à chacune dans la fiche, puis retirez-la de « questions ».",
+        )
     if Path(about["path"]).name != about["path"]:
         raise DataError(
             f"Fiche source : {toml}, [file].",
@@ -267,7 +277,7 @@ def read_source_sheet(toml: Path) -> SourceSheet:
         )
     scdl, scdl_columns = _scdl(toml, content.get("scdl", {}))
     return SourceSheet(
-        **{key: value for key, value in about.items() if key not in {"path", "date"}},
+        **{key: value for key, value in about.items() if key not in {"path", "date", "questions"}},
         path=toml.parent / about["path"],
         date=str(about["date"]),
         names=_names(toml, content.get("names", {})),

@@ -26,6 +26,7 @@ ORDER = [
     "territories",
     "identifiers",
     "ahead",
+    "totals",
     "load",
     "open_data",
     "exports",

@@ -65,6 +65,13 @@ def finished(sheet: Path) -> Path:
     return sheet
 
 
+def answered(sheet: Path) -> Path:
+    """The draft without its questions, once they are answered in it."""
+    text = re.sub(r"(?ms)^questions = \[$.*?^\]$", "questions = []", sheet.read_text(encoding="utf-8"))
+    sheet.write_text(text, encoding="utf-8")
+    return sheet
+
+
 def refused(path: Path, *words: str, **options: Any) -> None:
     with pytest.raises(DataError) as said:
         ess.read(path, **options)
@@ -256,11 +263,83 @@ def test_the_same_rows_on_two_sheets_are_read_once(tmp_path: Path) -> None:
     assert sums(tables) == (2, 150) and "READ-SHEET-TWICE" in codes(tables)
 
 
-def test_two_sheets_of_data_are_asked(tmp_path: Path) -> None:
-    path = book(tmp_path, {"2012": [HEAD, ["Anis", "Forum", 100]], "2013": [HEAD, ["BG", "Bus", 50]]})
-    refused(path, "2012", "2013", "--sheet")
-    assert sums(ess.read(path, sheet="2013")) == (1, 50)
+def test_sheets_of_one_shape_are_read_together_each_with_its_year(tmp_path: Path) -> None:
+    head = ["Bénéficiaire", "Objet", "Montant versé"]
+    path = book(
+        tmp_path,
+        {"2012": [head, ["Anis", "Forum", 100]], "2013": [head, ["BG", "Bus", 50], ["Total", None, 50]]},
+    )
+    tables = ess.read(path)
+    assert sums(tables) == (2, 150) and set(tables.funding["sheet"]) == {"2012", "2013"}
+    assert tables.funding.groupby("year")["amount_eur"].sum().to_dict() == {2012: 100, 2013: 50}
+    assert "READ-SHEETS" in codes(tables) and tables.funding["funding_id"].is_unique
+    alone = ess.read(path, sheet="2013")
+    assert sums(alone) == (1, 50) and "READ-SHEET-UNREAD" in codes(alone)
     refused(path, "Feuille absente", sheet="2014")
+    assert main(["read", str(path), "--draft", "--summary"]) == 0
+    assert sums(ess.read(path, source=finished(tmp_path / f"{path.name}.toml"))) == (2, 150)
+
+
+@pytest.mark.parametrize(
+    ("second", "told"),
+    [
+        ([["Bénéficiaire", "Financeur", "Montant"], ["BG", "Ville", 50]], "pas les colonnes"),
+        ([HEAD, ["BG", "Bus", 60], ["Anis", "Forum", 100]], "les mêmes lignes"),
+        ([HEAD, ["Récapitulatif", "Tout", 100]], "la somme des autres"),
+        ([["Bénéficiaire", "Objet", "Montant", "Avis"], ["BG", "Bus", 60, "Refusé"]], "faut-il compter"),
+    ],
+)
+def test_sheets_that_leave_a_doubt_are_asked(tmp_path: Path, second: list[list[Any]], told: str) -> None:
+    path = book(tmp_path, {"A": [HEAD, ["Anis", "Forum", 100]], "B": second})
+    refused(path, told, "A", "B", "--draft", "--sheet")
+
+
+def test_a_sheet_that_sums_up_the_others_is_left_out_of_the_draft(tmp_path: Path) -> None:
+    head = ["Axe", "Actions", "Montant total"]
+    recap = [head, ["Axe 1", 1, 100], ["Axe 2", 1, 60], ["Total", 2, 160]]
+    parts = {"Axe 1": [HEAD, ["Anis", "Forum", 100]], "Axe 2": [HEAD, ["BG", "Bus", 60]]}
+    path = book(tmp_path, {"Récap": recap, **parts})
+    assert main(["read", str(path), "--draft", "--summary"]) == 2
+    sheet = finished(tmp_path / f"{path.name}.toml")
+    refused(path, "encore des questions", "« Récap » vaut la somme des autres", source=sheet)
+    assert sums(ess.read(path, source=answered(sheet))) == (2, 160)
+
+
+def test_a_table_that_sums_up_the_others_is_a_blocking_finding(tmp_path: Path) -> None:
+    path = book(
+        tmp_path,
+        {"Tout": [HEAD, ["Axe 1", "x", 160]], "A": [HEAD, ["Anis", "Forum", 100], ["BG", "Bus", 60]]},
+    )
+    main(["read", str(path), "--draft", "--summary"])
+    sheet = answered(finished(tmp_path / f"{path.name}.toml"))
+    text = sheet.read_text(encoding="utf-8")
+    if 'sheet = "Tout"' not in text:
+        table = (
+            text[text.index("[[table]]") :].replace('"T"', '"T9"').replace('sheet = "A"', 'sheet = "Tout"')
+        )
+        sheet.write_text(text + "\n" + table, encoding="utf-8")
+    found = ess.read(path, source=sheet).findings
+    assert found.loc[found["code"].eq("READ-TABLE-COUNTED"), "severity"].tolist() == ["blocking"]
+
+
+@pytest.mark.parametrize("total", ["Total", "TOTAL GÉNÉRAL", "Sous-total axe 1", None])
+def test_a_total_that_a_source_sheet_counts_is_a_blocking_finding(tmp_path: Path, total: str | None) -> None:
+    path = written(tmp_path, lines(HEAD, *ROWS, [total or "", "", "20663,50"]))
+    sheet = tmp_path / "aides.csv.toml"
+    assert main(["read", str(path), "--draft", "--summary"]) == 0
+    finished(sheet)
+    assert "READ-TOTAL-COUNTED" not in codes(ess.read(path, source=sheet))
+    sheet.write_text(sheet.read_text(encoding="utf-8").replace("skip_lines = [5]", ""), encoding="utf-8")
+    found = ess.read(path, source=sheet).findings
+    told = found[found["code"].eq("READ-TOTAL-COUNTED")]
+    assert told["severity"].tolist() == ["blocking"] and "skip_lines = [5]" in told["message"].iloc[0]
+
+
+def test_a_recipient_named_as_a_total_is_no_total(tmp_path: Path) -> None:
+    path = written(tmp_path, lines(HEAD, *ROWS, ["TOTAL SESSION", "Danse", "700"]))
+    main(["read", str(path), "--draft", "--summary"])
+    tables = ess.read(path, source=finished(tmp_path / "aides.csv.toml"))
+    assert sums(tables) == (4, SUM + 700) and "READ-TOTAL-COUNTED" not in codes(tables)
 
 
 def test_a_hidden_sheet_is_told_and_not_read(tmp_path: Path) -> None:
@@ -655,12 +734,19 @@ def test_an_archive_of_one_table_is_read(tmp_path: Path) -> None:
     assert sums(tables) == (3, SUM) and set(tables.funding["source"]) == {"a.zip/dossier/aides.csv"}
 
 
-def test_an_archive_of_two_tables_is_asked(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("head", "alike"), [(HEAD, True), (["Bénéficiaire", "Financeur", "Montant"], False)])
+def test_an_archive_of_two_tables_is_read_where_they_are_of_one_shape(
+    tmp_path: Path, head: list[str], alike: bool
+) -> None:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("a.csv", PLAIN)
-        archive.writestr("b.csv", lines(HEAD, ["X", "Y", "1"]))
-    refused(written(tmp_path, packed.getvalue(), "a.zip"), "a.csv", "b.csv")
+        archive.writestr("b.csv", lines(head, ["X", "Y", "1"]))
+    path = written(tmp_path, packed.getvalue(), "a.zip")
+    if alike:
+        assert sums(ess.read(path)) == (4, SUM + 1)
+    else:
+        refused(path, "a.csv", "b.csv", "pas les colonnes")
 
 
 @pytest.mark.parametrize("name", ["a.xls", "a.ods"])
@@ -766,6 +852,8 @@ def test_a_draft_completed_in_a_few_lines_reads_what_could_not_be_read_alone(tmp
     assert declared != draft
     sheet.write_text(declared, encoding="utf-8")
     finished(sheet)
+    refused(path, "encore des questions", "la colonne des montants", source=sheet)
+    answered(sheet)
     assert sums(ess.read(path, source=sheet)) == (3, 220.5)
 
 

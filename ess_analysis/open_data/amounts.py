@@ -180,7 +180,15 @@ class Amounts(Lines):
 
     def _column(self, header: str) -> ColumnRead:
         said = self.table.meanings[header]
-        return ColumnRead(header, "amount", stage=said.stage, kind=said.kind, year=said.year, unit=said.unit)
+        return ColumnRead(
+            header,
+            "amount",
+            funder=said.funder,
+            stage=said.stage,
+            kind=said.kind,
+            year=said.year,
+            unit=said.unit,
+        )
 
     def _decimal(self, named: list[str]) -> str:
         """The decimal sign that the amounts themselves settle, empty where nothing needs it."""
@@ -285,6 +293,7 @@ class Amounts(Lines):
                     or (said.year and beside.year and said.year != beside.year)
                     or said.kind != beside.kind
                 )
+                apart = apart or said.funder != beside.funder
                 apart = apart or (said.section and beside.section and said.section != beside.section)
                 if not apart:
                     self.missing.append(f"lequel est le montant : « {other} » ou « {header} » ?")

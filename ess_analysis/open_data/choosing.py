@@ -16,7 +16,7 @@ from ess_analysis.errors import DataError
 from ess_analysis.grids import Grid
 from ess_analysis.load import SIGNS, distinct_amounts, header_columns, header_levels
 from ess_analysis.open_data import doubts
-from ess_analysis.open_data.headers import Meaning, meaning, words
+from ess_analysis.open_data.headers import Meaning, meaning, wide, words
 
 HEADER_WITHIN = 60  # rows: a header further down is not looked for
 LONGEST_HEADER = 160  # characters: a longer text is no header
@@ -38,6 +38,26 @@ class Table:
 
     def role(self, role: str) -> list[str]:
         return [header for header, said in self.meanings.items() if said.role == role]
+
+
+class SeveralTables(DataError):
+    """A file of several tables, none of which is the one."""
+
+    def __init__(self, path: Path, names: list[str]) -> None:
+        self.names = names
+        super().__init__(
+            f"Plusieurs feuilles contiennent une table : {path.name}.",
+            seen=names,
+            todo="déclarez-les dans une fiche source (« ess read FICHIER --draft » la prépare), "
+            "ou choisissez-en une avec --sheet.",
+        )
+
+
+def tables_left(grids: list[Grid], sheet: str) -> list[str]:
+    """The other sheets in sight that hold a table of amounts, where one was asked for."""
+    others = [grid for grid in grids if grid.name != sheet and not grid.hidden]
+    found = ((grid, _table_of(grid)) for grid in others)
+    return [grid.name for grid, table in found if table and not _is_pivot(table) and _has_amounts(table)]
 
 
 def the_table(path: Path, grids: list[Grid], sheet: str | None) -> tuple[Table, list[Note]]:
@@ -93,11 +113,7 @@ def the_table(path: Path, grids: list[Grid], sheet: str | None) -> tuple[Table, 
             message = f"La feuille « {table.grid.name} » répète les lignes de « {twin.grid.name} » : lue une seule fois."
             notes.append(Note("READ-SHEET-TWICE", "alert", message))
     if len(kept) > 1:
-        raise DataError(
-            f"Plusieurs feuilles contiennent une table : {path.name}.",
-            seen=[table.grid.name for table in kept],
-            todo="choisissez avec --sheet, ou déclarez-les dans une fiche source.",
-        )
+        raise SeveralTables(path, [table.grid.name for table in kept])
     if not kept and (numbers := _numbers_without_a_name(grids)):
         raise DataError(
             f"Aucune colonne ne dit qu'elle est un montant : {path.name}.",
@@ -273,7 +289,39 @@ def _headed(grid: Grid, header: tuple[int, int]) -> Table:
         read = [meaning(text) if len(text) <= LONGEST_HEADER else Meaning() for text in (name, levels)]
         alone = header[0] == header[1] or (_means(read[0]) and read[0].role != "amount")
         meanings[name] = read[0] if alone else read[1]
-    return Table(grid, header, columns, meanings)
+    return Table(grid, header, columns, {**meanings, **_wide(grid, header, columns, meanings)})
+
+
+_MONEY_AROUND = re.compile(
+    r"\b(?:subventions?|aides?|financements?|montants?|participations?|dotations?|eur|keur|euros?)\b"
+)
+
+
+def _wide(
+    grid: Grid, header: tuple[int, int], columns: Mapping[str, int], meanings: Mapping[str, Meaning]
+) -> dict[str, Meaning]:
+    """The columns of numbers headed by a giver or by a year, two or more; sure where money is spoken of around them."""
+    bare = {
+        name for name, said in meanings.items() if not (said.stage or said.year or said.kind or said.field)
+    }
+    found = {
+        name: said
+        for name in bare
+        if meanings[name].role in ("", "places", "amount") and (said := wide(name))
+    }
+    if len(found) < 2:
+        return {}
+    body = grid.values.iloc[header[1] :]
+    cells = {name: body[columns[name]] for name in found}
+    found = {
+        name: said for name, said in found.items() if doubts.are_numbers(cells[name][filled(cells[name])])
+    }
+    same = {bool(said.funder) for said in found.values()}
+    if len(found) < 2 or len(same) > 1:
+        return {}
+    above = [str(value) for value in grid.values.iloc[: header[0] - 1].to_numpy().ravel() if not blank(value)]
+    sure = any(_MONEY_AROUND.search(words(text)) for text in [*above, grid.sheet, grid.member, *columns])
+    return {name: replace(said, sure=sure) for name, said in found.items()}
 
 
 def _is_pivot(table: Table) -> bool:

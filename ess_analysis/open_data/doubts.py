@@ -296,7 +296,7 @@ _NAMES_AMOUNT = re.compile(
     r"verse\w*|mandate\w*|realise\w*|propose\w*|proposition\w*|prevu\w*|bp|complement\w*)\b"
 )
 _OTHER_NUMBERS = re.compile(  # headers whose numbers are something else, whatever they look like
-    r"\b(code|num|numero|no|n|dep\w*|insee|cp|postal|siren|siret|rna|nombre|nb|taux|pourcentage|pct|age|mois|jour|an|annee\w*|"
+    r"\b(code|num|numero|no|n|dep\w*|heures?|insee|cp|postal|siren|siret|rna|nombre|nb|taux|pourcentage|pct|age|mois|jour|an|annee\w*|"
     r"exercice|chapitre|article|fonction|compte|imputation|ligne|nature|section|classe|rang|ordre|id|identifiant|ref|reference\w*|"
     r"dossier|mandat|bordereau|engagement|delib\w*|duree|canton|version|lot|tranche|note|effectif\w*|adherents?|licencies?|membres?|"
     r"habitants?|population|pop|quantite|number|count|surface|superficie|altitude|distance|km|lat\w*|lon\w*|x|y|geo\w*|coord\w*|"
@@ -335,6 +335,13 @@ def are_numbers(values: pd.Series) -> bool:
 def other_numbers(header: str) -> bool:
     """Whether the bare words of a header name numbers that are no money: codes, counts, places, years."""
     return bool(_OTHER_NUMBERS.search(header))
+
+
+def derived(header: str) -> bool:
+    """Whether the bare words of a header name what is computed from other columns: it says nothing of its line."""
+    return bool(
+        re.search(r"\b(?:evolution|variation|taux|part|pct|ecart|difference|total|totaux)\b|%", header)
+    )
 
 
 def look_like_amounts(header: str, values: pd.Series, lines: int) -> bool:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
+import pandas as pd
 
 from ess_analysis.errors import DataError
 from ess_analysis.grids import Grid, read_grids
@@ -13,8 +17,11 @@ from ess_analysis.load import header_columns
 from ess_analysis.open_data.amounts import UNSURE
 from ess_analysis.open_data.choosing import HEADER_WITHIN
 from ess_analysis.open_data.headers import meaning
+from ess_analysis.open_data.lines import lettered
+from ess_analysis.open_data.several import numbered, summing_up, understand_all
 from ess_analysis.open_data.understanding import Understood, understand
 from ess_analysis.sources import ColumnRead, SourceSheet, TableRead, sha256
+from ess_analysis.totals import TOTAL
 from ess_analysis.writing import write_whole
 
 LISTED_LINES = 60  # numbers of lines left out that a sheet may list; beyond, a rule says them
@@ -41,10 +48,10 @@ def write_draft(path: Path, sheet: str | None = None) -> Path:
 
 
 def draft(path: Path, sheet: str | None = None) -> str:
-    """The TOML of a source sheet for the file, with the questions that remain as comments."""
+    """The TOML of a source sheet for the file, with the questions that remain."""
     grids = list(read_grids(path))
     try:
-        return _written(path, [understand(path, grids, sheet)])
+        return _written(path, understand_all(path, grids, sheet))
     except DataError as error:
         each = _each_sheet(path, grids) if sheet is None else []
         return _written(
@@ -63,23 +70,42 @@ def _each_sheet(path: Path, grids: list[Grid]) -> list[Understood]:
         if not grid.hidden:
             table = replace(read.sheet.tables[0], sheet=grid.name)
             found.append(replace(read, sheet=replace(read.sheet, tables=(table,))))
-    return found
+    recap = summing_up([one for one in found if not one.missing])
+    left = [one for one in found if one is not recap]
+    if recap and left:
+        told = (
+            f"la feuille « {recap.grid.name} » vaut la somme des autres : elle n'est pas lue, est-ce bien ?"
+        )
+        left[0] = replace(left[0], missing=(told, *left[0].missing))
+    return left
 
 
 def _unrecognised(path: Path, grids: list[Grid], sheet: str | None, why: str) -> Understood:
-    """The widest sheet, its most filled line taken as a header, every column left for the person to name."""
+    """The widest sheet, its line of most words taken as a header, every column left for the person to name."""
     named = [grid for grid in grids if sheet in (None, grid.sheet)] or grids
     grid = max(named, key=lambda one: one.values.shape[0] * one.values.shape[1])
     top = grid.values.iloc[:HEADER_WITHIN]
-    row = int((top.notna() & (top.astype("str") != "")).sum(axis="columns").to_numpy().argmax())
+    written = top.astype("str").where(top.notna(), "")
+    words = sum(written[at].str.contains(r"[^\W\d_]", regex=True).astype("int64") for at in written)
+    figures = sum(written[at].str.fullmatch(r"[\d\s.,:€£$%/-]+").astype("int64") for at in written)
+    row = int(np.argmax(np.asarray(words - figures)))
     headers = list(header_columns(grid, (row + 1, row + 1)))
     roles: dict[str, str] = {}
     for header in headers:
         said = meaning(header)
         if said.role and said.sure and (said.role not in roles.values()):
             roles[header] = said.role
-    if headers and "recipient" not in roles.values():
-        roles.setdefault(headers[0], "recipient")
+    columns = header_columns(grid, (row + 1, row + 1))
+    body = {one: grid.values[columns[one]].iloc[row + 1 :] for one in headers}
+    names = [
+        one for one in headers if one not in roles and lettered(body[one]).nunique() > len(body[one]) / 2
+    ]
+    if names and "recipient" not in roles.values():
+        roles[names[0]] = "recipient"
+    texts = (
+        pd.concat([lettered(values).dropna() for values in body.values()]) if body else pd.Series(dtype="str")
+    )
+    totals = {int(str(at)) for at, text in texts.items() if TOTAL.match(str(text))}
     first = tuple(ColumnRead(header, role) for header, role in roles.items())
     table = TableRead(
         id="T",
@@ -96,7 +122,10 @@ def _unrecognised(path: Path, grids: list[Grid], sheet: str | None, why: str) ->
     about = SourceSheet(
         path, "", path.stem, "", "", "", "", encoding=grid.encoding, delimiter=grid.delimiter, tables=(table,)
     )
-    lacking = () if "amount" in roles.values() else ("la colonne des montants",)
+    lacking = [] if "amount" in roles.values() else ["la colonne des montants"]
+    if totals:
+        listed = ", ".join(str(at + 1) for at in sorted(totals)[:20])
+        lacking.append(f"des totaux ? si oui, sous [[table]] : skip_lines = [{listed}]")
     return Understood(about, grid, missing=(why, *lacking))
 
 
@@ -105,12 +134,9 @@ def _written(path: Path, tables: list[Understood]) -> str:
     sheet, missing = tables[0].sheet, list(dict.fromkeys(one for table in tables for one in table.missing))
     lines = [
         "# Fiche source préparée par « ess read --draft » : relisez-la et complétez les lignes « à compléter ».",
-        *(
-            f"# Il manque : {one.rstrip('. ')}{'' if one.rstrip('. ').endswith('?') else '.'}"
-            for one in missing
-        ),
         "",
         "[file]",
+        *_questions(missing),
         _pair("path", path.name),
         _pair("sha256", sha256(path)),
         _pair("title", sheet.title),
@@ -132,9 +158,18 @@ def _written(path: Path, tables: list[Understood]) -> str:
         lines.append("# thousands = \"'\"               # un signe entre les milliers : 12'500.00")
     if not sheet.decimal and any("décimal" in one for one in missing):
         lines.append('# decimal = ","                 # « , » ou « . » : ce que veut dire « 1.234 »')
-    for number, understood in enumerate(tables, 1):
-        lines += _table(understood, "T" if number == 1 else f"T{number}")
+    for number, understood in numbered(tables):
+        lines += _table(understood, f"T{number or ''}")
     return "\n".join(lines) + "\n"
+
+
+def _questions(missing: list[str]) -> Iterator[str]:
+    """What only a person knows: nothing is read as long as a question remains."""
+    if missing:
+        yield "# Répondez dans cette fiche, puis retirez la question : rien n'est lu tant qu'il en reste une."
+        yield "questions = ["
+        yield from (f"  {_text(one)}," for one in missing)
+        yield "]"
 
 
 def _table(understood: Understood, name: str) -> list[str]:
@@ -155,7 +190,7 @@ def _table(understood: Understood, name: str) -> list[str]:
         lines.append(f"year = {table.year}")
     elif not any(one.role in ("year", "date") or one.year for one in table.columns):
         lines.append("# year = 2013                   # si tous les montants sont d'une même année")
-    if not any(one.role == "funder" for one in table.columns):
+    if not any(one.role == "funder" or one.funder for one in table.columns):
         lines.append('# funder = "Ville de …"         # qui a versé, si aucune colonne ne le dit')
     lines += _rows_left_out(understood)
     if table.no_amount:
@@ -167,8 +202,8 @@ def _table(understood: Understood, name: str) -> list[str]:
         lines.append(_pair("section_rows", table.section_rows))
     lines += [
         "",
-        "# Rôles : amount, recipient, funder, title, axis, year, date, programme, places, recipient_id, funder_id, kind,",
-        '# stage… Un montant : { role = "amount", stage = "paid", kind = "loan", year = 2013, unit = 1000 }.',
+        "# Rôles : amount, recipient, funder, title, axis, year, date, programme, places, territory, recipient_id, funder_id,",
+        '# kind, stage… Un montant : { role = "amount", funder = "Région", stage = "paid", kind = "loan", year = 2013, unit = 1000 }.',
         "[table.columns]",
     ]
     several = understood.missing and sum(column.role == "amount" for column in table.columns) > 1
@@ -208,7 +243,7 @@ def _filled(value: object) -> bool:
 
 
 def _role(column: ColumnRead) -> str:
-    said = {"stage": column.stage, "kind": column.kind, "year": column.year}
+    said = {"funder": column.funder, "stage": column.stage, "kind": column.kind, "year": column.year}
     more = [
         f"{key} = {_text(value) if isinstance(value, str) else value}" for key, value in said.items() if value
     ]

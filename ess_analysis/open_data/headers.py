@@ -49,6 +49,7 @@ class Meaning:
     year: int | None = None
     unit: float = 1.0
     currency: str = ""
+    funder: str = ""  # the giver that the header itself names
     section: str = ""  # words that tell two amount columns of the same table apart
     field: str = ""  # field of the SCDL standard
     why: str = "sans emploi ici"
@@ -217,6 +218,25 @@ def _signed(said: str) -> Meaning | None:
     spoken = len(said.split()) < 4 and not re.search(r"\d", said) and not _other(said)
     spoken = spoken and not any(re.search(pattern, said) for pattern, _ in _NOT_FUNDING)
     return Meaning("amount", currency=currency, sure=False) if currency and spoken else None
+
+
+_GIVER = re.compile(  # kinds of givers that a column may be given to, with their own names: « Région Hauts-de-France »
+    r"(?:(?:subventions?|aides?|participations?|financements?) (?:de |du |des |d )?)?"
+    r"(?:(?:la|le|l) )?(?:metropole|mel|region|departement|conseil (?:general|departemental|regional)|etat|communes?|villes?|epci|"
+    r"agglomeration|europe|ue|fse|feder|leader|caf|msa|cpam|ars|dreets|direccte|ddets|drac|acse|anct|cget|anru|ademe|cdc|"
+    r"caisse des depots|banque des territoires|bpi|bpifrance|fondations?|mecenat|france active|politique de la ville|bailleurs?|"
+    r"autres?|prives?)(?: [a-z]+){0,4}(?: k?eur)?"
+)
+_OF_A_YEAR = re.compile(r"(?:annee |exercice )?((?:19|20)\d\d)(?: (?:k?eur|realise|vote))?")
+
+
+def wide(header: str) -> Meaning | None:
+    """An amount of a table with one column for each giver, or for each year, if its cells are numbers."""
+    said = words(header)
+    unit = 1000.0 if "keur" in said.split() else 1.0
+    if year := _OF_A_YEAR.fullmatch(said):
+        return Meaning("amount", year=int(year[1]), unit=unit)
+    return Meaning("amount", funder=header.strip(), unit=unit) if _GIVER.fullmatch(said) else None
 
 
 _STAGED_FILLER = set("total totaux des de du en eur euros numeraire valeur annee exercice".split())

@@ -17,12 +17,8 @@ from ess_analysis.load import distinct_amounts, in_brackets
 from ess_analysis.open_data import doubts
 from ess_analysis.open_data.choosing import Table, blank, filled
 from ess_analysis.open_data.headers import meaning, words
+from ess_analysis.totals import TOTAL
 
-_TOTAL = re.compile(
-    r"\s*(?:s ?/ ?t\b|(?:sous|s|sub|grand)?[-/ ]*t ?o ?t ?a ?(?:ls?|ux)\b|montant total\b|"
-    r"(?:ensemble|cumul|somme)\s*:?\s*$)|.*\btotal\s*:?\s*$",
-    re.IGNORECASE | re.DOTALL,
-)
 _PART = re.compile(r"[\W_]*(?:dont|y compris|soit|incl|inclus|including|of which)\b", re.IGNORECASE)
 _EXACT_TOTAL = re.compile(r"\s*(?:sous[- ]?)?total(?: g[ée]n[ée]ral)?\s*:?\s*$", re.IGNORECASE)
 _PLAIN_TOTAL = re.compile(
@@ -196,11 +192,15 @@ class Lines:
     def _skip_totals(self, read: list[str]) -> None:
         """Rows that add up others: told by their words and by their sum, together."""
         amounts = {self.table.columns[header] for header in self.table.role("amount")}
-        at = [column for column in self.table.columns.values() if column not in amounts]
+        at = [
+            column
+            for header, column in self.table.columns.items()
+            if column not in amounts and not doubts.derived(words(header))
+        ]
         for header in read:
             euros = self._euros(header)[0].dropna()
             texts = {one: lettered(self.body[one].loc[euros.index]) for one in at}
-            totals = {one: _matching(texts[one], _TOTAL) for one in at}
+            totals = {one: _matching(texts[one], TOTAL) for one in at}
             nothing = pd.Series(0, index=euros.index)
             worded = sum((texts[one].notna().astype("int64") for one in at), nothing)
             said = sum((totals[one].astype("int64") for one in at), nothing)

@@ -14,11 +14,13 @@ import pandas as pd
 from ess_analysis import french, schema, terminal
 from ess_analysis.errors import DataError
 from ess_analysis.grids import TEXTS, Grid, read_grids
-from ess_analysis.load import Tables, load_grid, read_file
+from ess_analysis.load import Tables, joined, load_grid, read_file
 from ess_analysis.open_data import big
+from ess_analysis.open_data.choosing import tables_left
 from ess_analysis.open_data.drafts import write_draft
+from ess_analysis.open_data.several import understand_all
 from ess_analysis.open_data.told import first_rows, told
-from ess_analysis.open_data.understanding import Understood, understand
+from ess_analysis.open_data.understanding import Understood
 from ess_analysis.sources import AMOUNT_ROLES, SourceSheet, read_source_sheet, sha256
 
 FINE, BLOCKED, REFUSED = 0, 1, 2
@@ -35,20 +37,37 @@ def read(path: str | Path, *, sheet: str | None = None, source: str | Path | Non
     path = _existing(Path(path))
     if source:
         return _read_with(path, read_source_sheet(Path(source)), sheet)
-    understood = understand(path, read_grids(path), sheet)
-    if understood.missing:
+    grids = list(read_grids(path))
+    each = understand_all(path, grids, sheet)
+    if missing := [one for understood in each for one in understood.missing]:
         raise DataError(
             f"Ce fichier ne se lit pas avec certitude : {path.name}.",
-            seen=understood.missing,
+            seen=missing,
             todo="dites-le dans une fiche source : « ess read FICHIER --draft » la prépare, « --source FICHE » la lit.",
         )
-    french.show_in(understood.sheet.currency)
-    tables = load_grid(
-        understood.grid, understood.sheet.tables[0], understood.sheet, _source(path, understood.grid)
-    )
+    french.show_in(each[0].sheet.currency)
+    parts = [_loaded(path, understood) for understood in each]
+    tables = tuple(understood.sheet.tables[0] for understood in each)
+    said = replace(joined(parts), sources=(replace(each[0].sheet, tables=tables),), data=path.parent)
     return replace(
-        tables, sources=(understood.sheet,), findings=_findings(tables, understood), data=path.parent
+        said, findings=_with_sheets_left(said.findings, tables_left(grids, sheet) if sheet else [], path)
     )
+
+
+def _loaded(path: Path, understood: Understood) -> Tables:
+    """The tables of one table of a file, with what was found while reading it."""
+    source = _source(path, understood.grid)
+    tables = load_grid(understood.grid, understood.sheet.tables[0], understood.sheet, source)
+    return replace(tables, findings=_findings(tables, understood))
+
+
+def _with_sheets_left(findings: pd.DataFrame, left: list[str], path: Path) -> pd.DataFrame:
+    """The findings, with the sheets that were not asked for and hold a table too."""
+    if not left:
+        return findings
+    text = f"Autres feuilles de montants, non lues : {french.listing(f'« {name} »' for name in left)}."
+    note = {"code": "READ-SHEET-UNREAD", "severity": "alert", "message": text, "source": path.name}
+    return pd.concat([schema.conform(pd.DataFrame([note]), "findings"), findings], ignore_index=True)
 
 
 def _existing(path: Path) -> Path:
@@ -232,7 +251,7 @@ def summary(path: Path, tables: Tables) -> dict[str, Any]:
         "standard": source.standard,
         "encoding": source.encoding,
         "delimiter": source.delimiter,
-        "sheet": source.tables[0].sheet,
+        "sheet": ", ".join(table.sheet for table in source.tables),
         "header_row": source.tables[0].header[1],
         "findings": terminal.records(tables.findings),
     }

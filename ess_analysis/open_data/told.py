@@ -88,7 +88,8 @@ def _column(column: ColumnRead) -> str:
         stage, kind = schema.STAGE_LABELS.get(column.stage, ""), schema.KIND_LABELS.get(column.kind, "")
         year = str(column.year or "")
         unit = f"× {french.number(column.unit)}" if column.unit != 1 else ""
-        role = ", ".join(part for part in (role, kind, stage, year, unit) if part)
+        giver = column.funder if column.funder != column.header else ""
+        role = ", ".join(part for part in (role, giver, kind, stage, year, unit) if part)
     return f"« {column.header} » ({role})"
 
 

@@ -1,0 +1,87 @@
+"""A file of several tables: sheets of one shape are read together, one that sums up the others is not one more."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
+
+from ess_analysis import french
+from ess_analysis.delimited import Note
+from ess_analysis.errors import DataError
+from ess_analysis.grids import Grid
+from ess_analysis.load import load_grid
+from ess_analysis.open_data.choosing import SeveralTables
+from ess_analysis.open_data.headers import words
+from ess_analysis.open_data.understanding import Understood, understand
+
+_SAME = ["recipient", "title", "funder", "amount_eur"]  # what two lines share that are one
+
+
+def understand_all(path: Path, grids: Iterable[Grid], sheet: str | None = None) -> list[Understood]:
+    """How each table of a file is read: one, or those of sheets of one shape, which together leave no doubt.
+
+    Raises DataError, with the doubt, where several tables are not of one shape, or tell the same money.
+    """
+    grids = list(grids)
+    try:
+        return [understand(path, grids, sheet)]
+    except SeveralTables as several:
+        each = [understand(path, grids, name) for name in several.names]
+        if doubt := _doubt(each):
+            raise DataError(several.what_where, seen=[doubt, *several.seen], todo=several.todo) from None
+    tables = [replace(one.sheet.tables[0], id=f"T{number or ''}") for number, one in numbered(each)]
+    names = french.listing(f"« {table.sheet} »" for table in tables)
+    told = Note("READ-SHEETS", "info", f"Feuilles lues ensemble, de mêmes colonnes : {names}.")
+    first = replace(each[0], notes=(told, *each[0].notes))
+    return [
+        replace(one, sheet=replace(one.sheet, tables=(table,)))
+        for one, table in zip([first, *each[1:]], tables, strict=True)
+    ]
+
+
+def numbered(each: list[Understood]) -> list[tuple[int, Understood]]:
+    """Each table with what its id ends with: T, T2, T3."""
+    return [(number if number > 1 else 0, one) for number, one in enumerate(each, 1)]
+
+
+def summing_up(each: list[Understood]) -> Understood | None:
+    """The table whose amounts are the sum of those of all the others."""
+    sums = [round(float(_funding(one)["amount_eur"].sum()) * 100) for one in each]
+    return next((one for one, own in zip(each, sums, strict=True) if own and own * 2 == sum(sums)), None)
+
+
+def _funding(one: Understood):  # type: ignore[no-untyped-def]
+    return load_grid(one.grid, one.sheet.tables[0], one.sheet, "").funding
+
+
+def _doubt(each: list[Understood]) -> str:
+    """Why tables are not read together; nothing where they may be."""
+    for one in each:
+        if one.missing:
+            return f"{one.grid.name} : {one.missing[0]}"
+    first = each[0]
+    for one in each[1:]:
+        if _shape(one) != _shape(first):
+            return f"{one.grid.name} : pas les colonnes de {first.grid.name}"
+    if recap := summing_up(each):
+        return f"{recap.grid.name} : vaut la somme des autres"
+    for one, other in combinations(each, 2):
+        if one.sheet.tables[0].year != other.sheet.tables[0].year:
+            continue
+        left, right = (
+            set(map(tuple, _funding(table)[_SAME].astype("str").to_numpy())) for table in (one, other)
+        )
+        if len(left & right) * 2 >= min(len(left), len(right)):
+            return f"{one.grid.name} et {other.grid.name} : les mêmes lignes"
+    return ""
+
+
+def _shape(one: Understood) -> object:
+    """What the columns read of a table are, the years that their headers bear apart; its currency and its stage."""
+    columns = one.sheet.tables[0].columns
+    said = (re.sub(r"\b(?:19|20)\d\d\b", "", words(column.header)).strip() for column in columns)
+    roles = ((column.role, column.stage, column.kind, column.unit) for column in columns)
+    return frozenset(zip(said, roles, strict=True)), one.sheet.currency, one.sheet.tables[0].stage
