@@ -64,6 +64,9 @@ KIND_WORDS = {
     "prestation en nature": "in_kind",
     "mise à disposition": "in_kind",
     "in kind": "in_kind",
+    "prêt de matériel": "in_kind",
+    "prêt de salle": "in_kind",
+    "prêt de locaux": "in_kind",
     "grant": "cash",
     "loan": "loan",
     "guarantee": "guarantee",
@@ -1133,7 +1136,10 @@ def closed_word(written: str, words: Mapping[str, str]) -> str | None:
         return MIXED
     begun = {kept for word, kept in known.items() if len(word) > 3 and bare.startswith(f"{word} ")}
     inside = {kept for word, kept in known.items() if f" {word} " in f" {bare} "}
-    return begun.pop() if words is KIND_WORDS and len(begun) == 1 and begun == inside else None
+    of_things = bare.startswith("pret de ")  # of a room, of chairs
+    return (
+        begun.pop() if words is KIND_WORDS and len(begun) == 1 and begun == inside and not of_things else None
+    )
 
 
 @cache

@@ -62,7 +62,9 @@ class Amounts(Lines):
             if doubts.are_numbers(self._values(header))
         }
         frames = pd.DataFrame(numbers)
-        for header in [one for one in self.table.role("amount") if one in frames]:
+        for header in [
+            one for one in self.table.role("amount") if one in frames and not meanings[one].funder
+        ]:
             parts = frames.drop(columns=header)
             named = [one for one in map(str, parts) if meanings[one].role == "amount" and meanings[one].sure]
             if parts.shape[1] < 2 or len(named) == parts.shape[1]:
@@ -225,6 +227,7 @@ class Amounts(Lines):
         if len(read) < 2:
             return read
         money = [header for header in read if not self.table.meanings[header].kind]
+        givers = {header for header in money if self.table.meanings[header].funder}  # none adds up the others
         partial: list[tuple[str, int]] = []
         for header in [one for one in money if "total" in words(one) and len(money) < len(read)]:
             gap = frames[header] - frames.drop(columns=header).sum(axis="columns")
@@ -238,7 +241,7 @@ class Amounts(Lines):
             others = [other for other in money if other != header]
             if own and {self.table.meanings[other].stage for other in others} - {own, ""}:
                 continue  # what was voted is not the sum of what was paid, though it is as much
-            if not others:
+            if not others or header in givers:
                 continue
             total, parts = frames[header], frames[others].sum(axis="columns", min_count=1)
             both = total.notna() & parts.notna()

@@ -314,7 +314,9 @@ def _wide(
     body = grid.values.iloc[header[1] :]
     cells = {name: body[columns[name]] for name in found}
     found = {
-        name: said for name, said in found.items() if doubts.are_numbers(cells[name][filled(cells[name])])
+        name: said
+        for name, said in found.items()
+        if doubts.are_sums(cells[name][filled(cells[name])], said.unit)
     }
     same = {bool(said.funder) for said in found.values()}
     if len(found) < 2 or len(same) > 1:

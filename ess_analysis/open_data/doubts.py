@@ -353,11 +353,25 @@ def look_like_amounts(header: str, values: pd.Series, lines: int) -> bool:
         return False
     if values.map(lambda value: isinstance(value, str) and "€" in value).any():
         return True
-    euros = distinct_amounts(values.iloc[:FIRST].tolist(), ".").euros[:-1]
-    known = euros[np.isfinite(euros) & (euros != 0)]
-    years = ((known > 1900) & (known < 2100)).all()
+    known = _known(values)
     alike = len(set(known.tolist())) == 1 and len(values) == lines
-    if len(known) < 2 or alike or years or np.median(known) < 100 or _postal(known):
+    return len(known) > 1 and not alike and _of_money(known)
+
+
+def are_sums(values: pd.Series, unit: float = 1.0) -> bool:
+    """Whether a column holds round sums, or cents, as amounts do; in thousands, any numbers."""
+    return are_numbers(values) and (unit != 1 or _of_money(_known(values)))
+
+
+def _known(values: pd.Series) -> np.ndarray:
+    euros = distinct_amounts(values.iloc[:FIRST].tolist(), ".").euros[:-1]
+    return euros[np.isfinite(euros) & (euros != 0)]
+
+
+def _of_money(known: np.ndarray) -> bool:
+    """Whether numbers are of the size of grants, round or with cents; not years, nor postal codes."""
+    years = ((known > 1900) & (known < 2100)).all()
+    if years or np.median(known) < 100 or _postal(known):
         return False
     cents = np.abs(known * 100 - np.round(known * 100)) < 0.001
     return bool((known % 50 == 0).mean() > 0.5 or ((known % 1 != 0).mean() > 0.3 and cents.all()))

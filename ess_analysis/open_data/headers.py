@@ -221,7 +221,7 @@ def _signed(said: str) -> Meaning | None:
 
 
 _GIVER = re.compile(  # kinds of givers that a column may be given to, with their own names: « Région Hauts-de-France »
-    r"(?:(?:subventions?|aides?|participations?|financements?) (?:de |du |des |d )?)?"
+    r"(?:(?:montants? |subventions? |aides? |participations? |financements? )?(?:accorde|attribue|vote|verse)?e?s? ?(?:de |du |des |d )?)?"
     r"(?:(?:la|le|l) )?(?:metropole|mel|region|departement|conseil (?:general|departemental|regional)|etat|communes?|villes?|epci|"
     r"agglomeration|europe|ue|fse|feder|leader|caf|msa|cpam|ars|dreets|direccte|ddets|drac|acse|anct|cget|anru|ademe|cdc|"
     r"caisse des depots|banque des territoires|bpi|bpifrance|fondations?|mecenat|france active|politique de la ville|bailleurs?|"
@@ -236,7 +236,11 @@ def wide(header: str) -> Meaning | None:
     unit = 1000.0 if "keur" in said.split() else 1.0
     if year := _OF_A_YEAR.fullmatch(said):
         return Meaning("amount", year=int(year[1]), unit=unit)
-    return Meaning("amount", funder=header.strip(), unit=unit) if _GIVER.fullmatch(said) else None
+    stages = [stage for stage, pattern in _STAGES.items() if re.search(pattern, said)]
+    stage = stages[0] if len(stages) == 1 else ""
+    return (
+        Meaning("amount", stage=stage, funder=header.strip(), unit=unit) if _GIVER.fullmatch(said) else None
+    )
 
 
 _STAGED_FILLER = set("total totaux des de du en eur euros numeraire valeur annee exercice".split())

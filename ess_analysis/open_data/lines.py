@@ -28,6 +28,9 @@ _PLAIN_TOTAL = re.compile(
 )
 
 
+_NAMING = ("recipient", "title", "axis", "programme")
+
+
 class Lines:
     """A table being understood: its rows, those left out, what is told and what is asked; each step adds to them."""
 
@@ -216,7 +219,10 @@ class Lines:
                 header, euros, alone | filled.eq(0) | exact, labels.reindex(euros.index), filled
             )
             first = pd.Series([self._words_of(row) for row in euros.index], index=euros.index, dtype="str")
+            named = [self.table.columns[one] for role in _NAMING for one in self.table.role(role)]
             parts = _matching(first, _PART)
+            for one in named:  # a remark in a column of comments details nothing
+                parts |= _matching(texts[one], _PART) if one in texts else False
             if parts.any():
                 row = parts.index[parts][0]
                 self.missing.append(
