@@ -10,7 +10,8 @@ import pytest
 import ess_analysis as ess
 from ess_analysis.cli import main
 from ess_analysis.errors import DataError
-from ess_analysis.open_data import big
+from ess_analysis.load import Tables
+from ess_analysis.open_data import big, reading
 
 NAMES = ("Anis", "Le Relais", "APES", "BG", "Colibri", "Foyer rural", "Judo", "Chorale")
 SUMS = (6250, 3234, 12350, 480, 7725, 900, 15010, 2600)
@@ -117,6 +118,36 @@ ASKED = {
     ),
     "thousands in a title": (f"montants en K euros;;\n\nAssociation;Objet;Montant\n{THREE}", "unité"),
     "a line swallowed by a quote": ('Association;Montant\nAnis;100\n"Les Amis du livre;1500\nGym";2000\nJudo;300\n', ""),
+    "the cost of projects": (f"Association;Montant du projet;Taux d'aide\n{TWO.replace(chr(10), ';50 %' + chr(10))}", ""),
+    "what remains to be paid": (f"Association;Montant restant à verser\n{TWO}", ""),
+    "engaged and paid in lines": (
+        "Association;Montant;Crédits\n" + "".join(f"{n};{e};AE\n{n};{e};CP\n" for n, e in LINES),
+        "quelles lignes compter",
+    ),
+    "the same total told each year": (
+        "Association;Montant;Année\n" + "".join(f"{n};{e};{year}\n" for n, e in LINES for year in (2021, 2022, 2023)),
+        "le compter une fois",
+    ),
+    "own money among givers": (
+        "Association;Financeur;Montant\n" + "".join(f"{n};{'Autofinancement' if e == 480 else 'Ville'};{e}\n" for n, e in LINES),
+        "faut-il compter ces lignes",
+    ),
+    "a loan from a bank among payments": (states("Type", "Emprunt", "Subvention"), "faut-il compter ces lignes"),
+    "a reserve that is not given out": (f"Association;Subvention\n{TWO}Subventions diverses non réparties;5000\n", ""),
+    "forms that are no grants": (states("Type d'aide", "Prise de participation", "Aide directe"), "est-ce la forme de l'aide"),
+    "a title of requests to be looked at": (
+        f"Demandes de subventions 2024 – à examiner par la commission;;\n\nAssociation;Objet;Montant\n{THREE}",
+        "sont-ils des subventions",
+    ),
+    "a title of money received": (f"Subventions perçues;;\n\nAssociation;Objet;Montant\n{THREE}", "sont-ils des subventions"),
+    "a section of loans under a header of its own": (
+        f"Association;Objet;Montant\n{THREE}2. Prêts à taux zéro;;\nAssociation;Prêteur;Montant\nZoé;Banque;9000\n",
+        "sont-ils des subventions",
+    ),
+    "dollars of no country": ("Organisme;Montant\n" + "".join(f"{n};{e} $\n" for n, e in LINES), "dollar de quel pays"),
+    "givers in columns and nothing of money around": (
+        "Porteur;Action;État;Ville;CAF\n" + "".join(f"{n};x;{e};{e + 50};{e + 100}\n" for n, e in LINES), "autres montants",
+    ),
 }  # fmt: skip
 
 
@@ -320,3 +351,109 @@ def test_a_column_of_years_with_a_long_name_is_the_year(tmp_path: Path) -> None:
     lines = "".join(f"{name};2018;{euros}\n" for name, euros in LINES)
     head = "Association;Année budgétaire d'affectation de la subvention;Montant\n"
     assert ess.read(written(tmp_path, head + lines)).funding["year"].unique().tolist() == [2018]
+
+
+def test_loans_told_in_english_are_loans(tmp_path: Path) -> None:
+    text = (
+        "Recipient Org:Name,Funding Org:Name,Currency,Amount Awarded,Award Date,Funding Type:Title\n"
+        "Afa,Fund,GBP,50000,2022-10-01,Grant\nBerkshire,Fund,GBP,120000,2022-11-01,Loan\nNewbury,Fund,GBP,30000,2022-12-01,Grant\n"
+    )
+    path = written(tmp_path, text)
+    assert total(path) == 80000 and total(path, "loan") == 120000
+
+
+@pytest.mark.parametrize("head", ["{}:0:{}", "{}/0/{}"])
+def test_the_numbered_headers_of_360giving_name_giver_and_recipient(head: str, tmp_path: Path) -> None:
+    org = (
+        ("Recipient Org", "Funding Org") if ":" in head else ("recipientOrganization", "fundingOrganization")
+    )
+    names = [head.format(one, "Name" if ":" in head else "name") for one in org]
+    text = f"{','.join(names)},Currency,Amount Awarded,Award Date\nAfa,Fund,GBP,500,2022-10-01\nBee,Fund,GBP,70,2022-11-01\n"
+    funding = ess.read(written(tmp_path, text)).funding
+    assert funding["recipient"].tolist() == ["Afa", "Bee"] and set(funding["funder"]) == {"Fund"}
+
+
+def test_individuals_are_recipients_where_no_organisation_is(tmp_path: Path) -> None:
+    text = (
+        "Recipient Org:Name,Recipient Ind:Name,Funding Org:Name,Currency,Amount Awarded,Award Date\n"
+        "Afa,,Fund,GBP,500,2022-10-01\n,Individual 1,Fund,GBP,70,2022-11-01\n,Individual 2,Fund,GBP,80,2022-11-01\n"
+    )
+    assert ess.read(written(tmp_path, text)).funding["recipient"].tolist() == [
+        "Afa",
+        "Individual 1",
+        "Individual 2",
+    ]
+
+
+GIVERS = "Axe;Action;Porteur;Métropole;Région;Commune;Total (€)\n" + "".join(
+    f"Axe 1;x;{n};{e};{e + 50};{'' if e < 1000 else 100};{2 * e + 50 + (0 if e < 1000 else 100)}\n"
+    for n, e in LINES
+)
+
+
+def test_one_column_for_each_giver_is_read_the_total_of_the_line_left_out(tmp_path: Path) -> None:
+    tables = ess.read(written(tmp_path, GIVERS))
+    by = tables.funding.groupby("funder")["amount_eur"].sum().to_dict()
+    assert by == {
+        "Métropole": WHOLE,
+        "Région": WHOLE + 50 * len(SUMS),
+        "Commune": 100 * sum(e >= 1000 for e in SUMS),
+    }
+    assert len(tables.records) == len(SUMS)
+
+
+def test_one_column_for_each_year_is_read(tmp_path: Path) -> None:
+    lines = "".join(f"{n};{e};{e + 100};{2 * e + 100};5 %\n" for n, e in LINES)
+    text = f"Subventions de fonctionnement (€);;;;\n\nAssociation;2021;2022;Total;Évolution\n{lines}"
+    by = ess.read(written(tmp_path, text)).funding.groupby("year")["amount_eur"].sum().to_dict()
+    assert by == {2021: WHOLE, 2022: WHOLE + 100 * len(SUMS)}
+
+
+def test_numbers_of_departments_are_no_amounts(tmp_path: Path) -> None:
+    lines = "".join(f"{n};59;{62 + k % 2};{e}\n" for k, (n, e) in enumerate(LINES))
+    text = f"Bénéficiaire;Département;Département de l'élu;Montant versé en 2013 (€)\n{lines}"
+    assert total(written(tmp_path, text)) == WHOLE
+
+
+def test_the_same_grant_told_at_each_payment_is_an_alert(tmp_path: Path) -> None:
+    lines = "".join(f"D{k};{n};{e};2022-03-0{k + 1}\n" for k, (n, e) in enumerate(LINES))
+    again = "D0;Anis;6250;2022-09-01\n"
+    tables = ess.read(written(tmp_path, f"Référence;Bénéficiaire;Montant;Date de versement\n{lines}{again}"))
+    told = tables.findings[tables.findings["code"].eq("READ-REPEATED")]
+    assert told["severity"].tolist() == ["alert"] and "6\u202f250" in told["message"].iloc[0]
+
+
+def test_several_stages_are_never_added_in_a_summary(tmp_path: Path) -> None:
+    lines = "".join(f"{n};{e};{e // 2};2021\n" for n, e in LINES)
+    path = written(tmp_path, f"Association;Montant voté;Montant versé;Année\n{lines}")
+    said = reading.summary(path, ess.read(path))
+    paid = float(sum(e // 2 for e in SUMS))
+    assert said["amount_eur"] is None and said["by_stage"] == {"awarded": WHOLE, "paid": paid}
+    assert said["by_year"] == {"2021": said["by_stage"]} and said["by_kind"] == {"cash": said["by_stage"]}
+
+
+def test_an_unknown_form_of_aid_is_a_blocking_finding(tmp_path: Path) -> None:
+    lines = "".join(f"{n};{e};{'Troc' if e == 480 else 'Numéraire'}\n" for n, e in LINES)
+    found = ess.read(
+        written(tmp_path, f"Association;Montant;Nature de l'aide\n{lines}Zoé;10;Garantie bancaire\n")
+    )
+    told = found.findings[found.findings["code"].eq("READ-KIND")]
+    assert told["severity"].tolist() == ["blocking"] and "Troc" in told["message"].iloc[0]
+    assert found.funding.loc[found.funding["recipient"].eq("Zoé"), "kind"].tolist() == ["guarantee"]
+
+
+def test_an_error_of_a_spreadsheet_is_a_lost_amount(tmp_path: Path) -> None:
+    tables = ess.read(written(tmp_path, f"Association;Objet;Montant\n{THREE}Zoé;x;#N/A\n"))
+    told = tables.findings[tables.findings["code"].eq("READ-AMOUNT")]
+    assert told["severity"].tolist() == ["blocking"] and "#N/A" in told["message"].iloc[0]
+
+
+def test_a_section_sum_is_no_gap_of_the_total(tmp_path: Path) -> None:
+    parts = f"SPORT;;{sum(SUMS[:4])}\n" + "".join(f"{n};x;{e}\n" for n, e in LINES[:4])
+    parts += f"CULTURE;;{sum(SUMS[4:])}\n" + "".join(f"{n};x;{e}\n" for n, e in LINES[4:])
+    tables = ess.read(written(tmp_path, f"Association;Objet;Montant\n{parts}TOTAL;;{WHOLE}\n"))
+    assert total_of(tables) == WHOLE and "READ-TOTAL-GAP" not in set(tables.findings["code"])
+
+
+def total_of(tables: Tables) -> float:
+    return round(float(tables.funding["amount_eur"].sum()), 2)

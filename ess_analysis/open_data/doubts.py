@@ -359,8 +359,12 @@ def look_like_amounts(header: str, values: pd.Series, lines: int) -> bool:
 
 
 def are_sums(values: pd.Series, unit: float = 1.0) -> bool:
-    """Whether a column holds round sums, or cents, as amounts do; in thousands, any numbers."""
-    return are_numbers(values) and (unit != 1 or _of_money(_known(values)))
+    """Whether a column holds sums, as amounts do: great ones, round ones, or cents; in thousands, any numbers."""
+    if not are_numbers(values):
+        return False
+    known = _known(values)
+    great = np.median(known) >= 1000 and not (_years(known) or _postal(known))
+    return unit != 1 or bool(great) or _of_money(known)
 
 
 def _known(values: pd.Series) -> np.ndarray:
@@ -370,11 +374,14 @@ def _known(values: pd.Series) -> np.ndarray:
 
 def _of_money(known: np.ndarray) -> bool:
     """Whether numbers are of the size of grants, round or with cents; not years, nor postal codes."""
-    years = ((known > 1900) & (known < 2100)).all()
-    if years or np.median(known) < 100 or _postal(known):
+    if _years(known) or np.median(known) < 100 or _postal(known):
         return False
     cents = np.abs(known * 100 - np.round(known * 100)) < 0.001
     return bool((known % 50 == 0).mean() > 0.5 or ((known % 1 != 0).mean() > 0.3 and cents.all()))
+
+
+def _years(known: np.ndarray) -> bool:
+    return bool(((known > 1900) & (known < 2100)).all())
 
 
 def _postal(numbers: np.ndarray) -> bool:
