@@ -6,7 +6,6 @@ A destroyed number is recognised and never repaired: it stands for several bodie
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 

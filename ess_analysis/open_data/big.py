@@ -7,12 +7,10 @@ decimals, a piece on each processor. A line that asks for judgement (a total, a 
 
 from __future__ import annotations
 
-import csv
-import io
 import mmap
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal
@@ -209,33 +207,38 @@ class _Pass:
         needed |= {at for at in (*self.keys.values(), self.at.get("kind")) if at is not None} | {
             *self.sorting
         }
-        names = [f"c{number}" for number in range(len(self.header))]
         try:
             _refuse_bytes(piece)
-            table = pa_csv.read_csv(
-                piece,
-                pa_csv.ReadOptions(column_names=names, block_size=BLOCK, use_threads=False),
-                pa_csv.ParseOptions(
-                    delimiter=self.sheet.delimiter, newlines_in_values=True, ignore_empty_lines=False
-                ),
-                pa_csv.ConvertOptions(
-                    include_columns=[names[at] for at in sorted(needed)],
-                    column_types=dict.fromkeys(names, pa.string()),
-                    check_utf8=False,  # every byte of the piece was looked at
-                ),
-            )
-        except pa.ArrowInvalid as error:  # a line of another width
+            table = self._parsed(piece, sorted(needed))
+        except pa.ArrowInvalid as error:  # a byte that is not UTF-8, a line of another width
             raise Undecided(str(error)) from error
         lines = _counted(piece, b"\n") + (piece.slice(piece.size - 1).to_pybytes() != b"\n")
         if table.num_rows != lines:  # texts over several lines
-            self._refuse_swallowed(piece.to_pybytes())
+            self._refuse_swallowed(piece)
         return table
 
-    def _refuse_swallowed(self, piece: bytes) -> None:
+    def _parsed(self, piece: pa.Buffer, columns: Iterable[int]) -> pa.Table:
+        """Columns of a piece, as texts; ArrowInvalid on a line of another width."""
+        names = [f"c{at}" for at in range(len(self.header))]
+        return pa_csv.read_csv(
+            piece,
+            pa_csv.ReadOptions(column_names=names, block_size=BLOCK, use_threads=False),
+            pa_csv.ParseOptions(
+                delimiter=self.sheet.delimiter, newlines_in_values=True, ignore_empty_lines=False
+            ),
+            pa_csv.ConvertOptions(
+                include_columns=[names[at] for at in columns],
+                column_types=dict.fromkeys(names, pa.string()),
+                check_utf8=False,  # every byte of the piece was looked at
+            ),
+        )
+
+    def _refuse_swallowed(self, piece: pa.Buffer) -> None:
         """Nothing, if the texts over several lines are texts; Undecided if a quote has swallowed lines."""
-        for row in csv.reader(io.StringIO(piece.decode(), newline=""), delimiter=self.sheet.delimiter):
-            if any("\n" in text and swallows(text, self.sheet.delimiter, len(self.header)) for text in row):
-                raise Undecided
+        for column in self._parsed(piece, range(len(self.header))).columns:
+            for text in column.filter(pc.match_substring(column, "\n")).to_pylist():
+                if swallows(text, self.sheet.delimiter, len(self.header)):
+                    raise Undecided
 
     # -- amounts
 
@@ -333,53 +336,46 @@ class _Pass:
         self, key: str, found: list[pa.Table], more: list[tuple[pa.Table, list[Decimal | None]]]
     ) -> pd.DataFrame:
         """The amounts by one key and by kind, under the names that the tidy tables use."""
-        added: dict[tuple[Any, Any], list[Any]] = {}
         whole = [_whole(found)] if found else []
         tables = [(table, table["euros"].to_pylist(), table["amounts"].to_pylist()) for table in whole]
         tables += [(table, read, [int(one is not None) for one in read]) for table, read in more]
-        for table, euros, amounts in tables:
-            names = zip(self._names(key, table), self._names("kind", table), strict=True)
-            for pair, one, count in zip(names, euros, amounts, strict=True):
-                total = added.setdefault(pair, [Decimal(0), 0])
-                total[0] += one or 0
-                total[1] += count
-        made = pd.DataFrame(
-            {
-                key: pd.Series([name for name, _ in added], dtype="object"),
-                "kind": [kind for _, kind in added],
-                "amount_eur": pd.Series([euros for euros, _ in added.values()], dtype="object"),
-                "count": [count for _, count in added.values()],
-            }
-        )
-        missing = schema.MISSING_LABELS.get(key, schema.MISSING_LABEL)
-        made[key] = made[key].where(made[key].notna(), missing)
+        added: dict[tuple[Any, ...], list[Any]] = {}
         names = [key] if key == "kind" else [key, "kind"]
-        return made.groupby(names, as_index=False).agg(
-            amount_eur=("amount_eur", "sum"), count=("count", "sum")
-        )
-
-    def _constant(self, key: str) -> Any:
-        """What the source sheet says of every line."""
-        return {"year": self.table.year, "kind": self.table.kind, "funder": self.table.funder or None}.get(
-            key
-        )
+        for table, euros, amounts in tables:
+            said = zip(*(self._names(name, table) for name in names), strict=True)
+            for one, amount, count in zip(said, euros, amounts, strict=True):
+                total = added.setdefault(one, [Decimal(0), 0])
+                total[0] += amount or 0
+                total[1] += count
+        rows = [(*one, *added[one]) for one in sorted(added, key=_years_first)]
+        return pd.DataFrame(rows, columns=[*names, "amount_eur", "count"])
 
     def _names(self, key: str, table: pa.Table) -> list[Any]:
         """The year, the kind or the name that each line of a table stands for, each distinct text read once."""
         at = self._key(key)
         if at is None:
-            return [self._constant(key)] * table.num_rows
+            return [self._unsaid(key)] * table.num_rows
         texts = table[f"c{at}"].to_pylist()
-        read = {text: self._name(key, french.nfc(text.strip())) for text in set(texts)}
+        read = {text: self._name(key, french.nfc(text.strip())) or self._unsaid(key) for text in set(texts)}
         return [read[text] for text in texts]
 
     def _name(self, key: str, written: str) -> Any:
         if key == "year":
-            return (french.year_of(written) if written else None) or self.table.year
+            return french.year_of(written)
         if key == "kind":
-            word = closed_word(written, KIND_WORDS) if written else None
-            return "cash" if word == MIXED else word or self.table.kind
-        return written or self._constant(key)
+            word = closed_word(written, KIND_WORDS)
+            return "cash" if word == MIXED else word
+        return written
+
+    def _unsaid(self, key: str) -> Any:
+        """What the source sheet says of the lines that say nothing; the words for it where it says nothing either."""
+        told = {"year": self.table.year, "kind": self.table.kind, "funder": self.table.funder}.get(key)
+        return told or schema.MISSING_LABELS.get(key, schema.MISSING_LABEL)
+
+
+def _years_first(names: tuple[Any, ...]) -> list[tuple[bool, Any]]:
+    """By which names are sorted, « non daté » after the years."""
+    return [(isinstance(name, str), name) for name in names]
 
 
 def _whole_lines(content: mmap.mmap, start: int, end: int) -> int:
