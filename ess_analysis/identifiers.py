@@ -126,8 +126,9 @@ def defects(numbers: pd.Series) -> pd.Series:
     """What is wrong with each number of a column (a key of DEFECTS); missing where nothing is, or it is blank."""
     codes, distinct = pd.factorize(numbers)
     texts = [value if isinstance(value, str) else "" for value in distinct]
-    read = np.full(len(distinct) + 1, None, dtype=object)
-    for code in np.flatnonzero(~sound(pa.array(texts, pa.large_string()))):
-        read[code] = identify(str(distinct[code])).defect or None
-    wrong = pd.Series(read, dtype="str")
+    read = [
+        None if sure else identify(str(value)).defect or None
+        for value, sure in zip(distinct, sound(pa.array(texts, pa.large_string())), strict=True)
+    ]
+    wrong = pd.Series([*read, None], dtype="str")
     return pd.Series(wrong.array.take(codes), index=numbers.index)

@@ -12,6 +12,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial, reduce
@@ -42,8 +43,9 @@ FACTS = ("date", "year", "recipient_id", "programme", "axis")  # what only data 
 NUMBERS = "numbers"  # beside the keys: the recipients' numbers that are not plainly sound
 FOLDED = 16  # pieces after which their sums are added to each other
 CENTS = pa.decimal128(38, 2)
-SUMS = {"euros": ("euros", "sum"), "amounts": ("euros", "count")}  # what is added up, by the name it is given
-LINES = {"lines": ([], "count_all")}
+# What is asked of lines, by the name it is given.
+SUMS = {"euros": ("euros", "sum"), "amounts": ("euros", "count")}
+LINES: dict[str, tuple[Any, str]] = {"lines": ([], "count_all")}
 
 # Amounts whose reading needs no judgement: 1234.5, then 1234,5 · 1 234,50 · 26 956,00 €
 _POINT = r"^-?[0-9]{1,13}(?:[.][0-9]{1,2})?$"
@@ -53,6 +55,10 @@ _TOTAL = r"(?i)\bt ?o ?t ?a ?(?:l|ux)\b"
 
 class Undecided(Exception):
     """A line that cannot be added up without looking at those around it."""
+
+
+class _Folded(Undecided):
+    """A text over several lines, or what looks like one: quotes are to be counted from the start."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +99,11 @@ def sums(path: str | Path, by: Sequence[str] = ("year", "kind")) -> Sums:
         raise Undecided
     if amounts[0].kind or amounts[0].unit != 1 or understood.sheet.currency != "EUR":
         raise Undecided
-    return _Pass(path, understood.sheet, grid, understood.notes, by).sums()
+    begun = partial(_Pass, path, understood.sheet, grid, understood.notes, by)
+    if head.count(b"\n") == len(read.rows):
+        with suppress(_Folded):
+            return begun(folded=False).sums()
+    return begun(folded=True).sums()
 
 
 @dataclass(frozen=True)
@@ -108,11 +118,21 @@ class _Piece:
 
 
 class _Pass:
-    """One reading of the file: pieces are added up on their own, on each processor, then put together in order."""
+    """One reading of the file: pieces are added up on their own, on each processor, then put together in order.
+
+    Unless `folded`, each piece must hold as many rows as lines: only then need quotes not be counted to cut it.
+    """
 
     def __init__(
-        self, path: Path, sheet: SourceSheet, grid: Grid, notes: tuple[Note, ...], by: Sequence[str]
+        self,
+        path: Path,
+        sheet: SourceSheet,
+        grid: Grid,
+        notes: tuple[Note, ...],
+        by: Sequence[str],
+        folded: bool,
     ) -> None:
+        self.folded = folded
         self.path, self.sheet, self.table, self.notes = path, sheet, sheet.tables[0], list(notes)
         self.header = [str(name) for name in grid.values.iloc[self.table.header[1] - 1]]
         at = {words(name): number for number, name in enumerate(self.header)}
@@ -174,9 +194,10 @@ class _Pass:
         for _ in range(self.table.header[1]):
             start = content.find(b"\n", start) + 1
         while start < len(content):
-            end = len(content)
-            if start + PIECE < end:
-                end = _whole_lines(content, start, start + PIECE)
+            end = min(start + PIECE, len(content))
+            if end < len(content):
+                end = content.rfind(b"\n", start, end) + 1
+            end = _whole_lines(content, start, end) if self.folded else _plain_lines(content, start, end)
             yield pa.py_buffer(content).slice(start, end - start), partial(_let_go, content, start, end)
             start = end
 
@@ -211,9 +232,11 @@ class _Pass:
             _refuse_bytes(piece)
             table = self._parsed(piece, sorted(needed))
         except pa.ArrowInvalid as error:  # a byte that is not UTF-8, a line of another width
-            raise Undecided(str(error)) from error
+            raise _Folded(str(error)) from error
         lines = _counted(piece, b"\n") + (piece.slice(piece.size - 1).to_pybytes() != b"\n")
-        if table.num_rows != lines:  # texts over several lines
+        if table.num_rows != lines:
+            if not self.folded:
+                raise _Folded
             self._refuse_swallowed(piece)
         return table
 
@@ -378,18 +401,25 @@ def _years_first(names: tuple[Any, ...]) -> list[tuple[bool, Any]]:
     return [(isinstance(name, str), name) for name in names]
 
 
+def _plain_lines(content: mmap.mmap, start: int, end: int) -> int:
+    """The end of a piece of whole lines; `_Folded` if a quote is left open in the last, the one place rows do not tell."""
+    last = max(start, content.rfind(b"\n", start, end - 1) + 1)
+    if end <= start or content[last:end].count(b'"') % 2:
+        raise _Folded
+    return end
+
+
 def _whole_lines(content: mmap.mmap, start: int, end: int) -> int:
     """Where the last whole line of a piece ends: after a line end that no quote holds."""
-    cut = content.rfind(b"\n", start, end) + 1
-    inside = _counted(pa.py_buffer(content).slice(start, cut - start), b'"') % 2 if cut else 1
+    inside = _counted(pa.py_buffer(content).slice(start, end - start), b'"') % 2 if end > start else 1
     for _ in range(10_000):
-        if cut and not inside:
-            return cut
-        before = content.rfind(b"\n", start, cut - 1) + 1
-        if not before:
+        if end > start and not inside:
+            return end
+        before = content.rfind(b"\n", start, end - 1) + 1
+        if before <= start:
             break
-        inside = (inside + content[before:cut].count(b'"')) % 2
-        cut = before
+        inside = (inside + content[before:end].count(b'"')) % 2
+        end = before
     raise Undecided
 
 
