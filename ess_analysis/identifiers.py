@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import pandas as pd
@@ -107,9 +107,10 @@ def sound(texts: pa.Array) -> np.ndarray:
         written = texts.filter(pa.array(found)).cast(pa.binary(14)).buffers()[1]
         places = np.frombuffer(written, np.uint8).reshape(-1, 14).T
         digits = np.ascontiguousarray(places) - 48  # a row for each of the 14 places
-        doubled = digits * 2 - (digits > 4) * np.uint8(9)
-        siret = doubled[0::2].sum(axis=0, dtype=np.uint8) + digits[1::2].sum(axis=0, dtype=np.uint8)
-        siren = digits[0:9:2].sum(axis=0, dtype=np.uint8) + doubled[1:9:2].sum(axis=0, dtype=np.uint8)
+        carried = digits > 4  # a digit doubled is 2d, or 2d − 9, which ends as 2d + 1
+        added = partial(np.sum, axis=0, dtype=np.uint8)
+        siret = 2 * added(digits[0::2]) + added(carried[0::2]) + added(digits[1::2])
+        siren = added(digits[0:9:2]) + 2 * added(digits[1:9:2]) + added(carried[1:9:2])
         numbers = (digits < 10).all(axis=0) & digits[10:].any(axis=0)  # « …0000 » is rounded
         found[found] = numbers & (siret % 10 == 0) & (siren % 10 == 0)
     return found
