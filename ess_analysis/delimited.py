@@ -219,6 +219,10 @@ def delimiter_of(text: str, name: str) -> str:
     if len(regular) == 1:
         return next(iter(regular))
     kept = regular or good
+    wide = sorted(kept, key=lambda delimiter: kept[delimiter][0] * kept[delimiter][1], reverse=True)
+    much_wider = len(wide) == 1 or kept[wide[0]][0] >= 2 * kept[wide[1]][0]
+    if regular and much_wider:
+        return wide[0]
     try:
         guessed = Detector().detect(sample[:20_000], delimiters=sorted(kept))
     except Exception:  # the detector is a guess, not a judge
@@ -227,8 +231,7 @@ def delimiter_of(text: str, name: str) -> str:
         widest = max(kept, key=lambda delimiter: kept[delimiter])
         if guessed.delimiter == widest or not regular:
             return guessed.delimiter
-    wide = sorted(kept, key=lambda delimiter: kept[delimiter][0] * kept[delimiter][1], reverse=True)
-    if len(wide) == 1 or kept[wide[0]][0] >= 2 * kept[wide[1]][0]:
+    if much_wider:
         return wide[0]
     raise DataError(
         f"Deux séparateurs possibles : {name}.",

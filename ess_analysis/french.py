@@ -338,6 +338,8 @@ def cell_amounts(text: str, decimal: str = "") -> list[Amount]:
     if marked := _MARKED.fullmatch(text):
         return [amount._replace(text=text) for amount in cell_amounts(marked[1], decimal)]
     found = amounts(text, decimal)
+    if not found:
+        return found
     rest = text
     for amount in found:
         rest = rest.replace(amount.text, " ", 1)

@@ -6,9 +6,8 @@ A destroyed number is recognised and never repaired: it stands for several bodie
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import pandas as pd
@@ -101,21 +100,20 @@ def _valid(digits: str) -> bool:
     return True
 
 
-def _sound(distinct: Iterable[object]) -> np.ndarray:
-    """Whether each value is plainly a sound SIRET, all checksums computed at once."""
-    texts = pa.array([value if isinstance(value, str) else "" for value in distinct], pa.large_string())
-    sound = np.zeros(len(texts), dtype=bool)
-    long = pc.and_(pc.equal(pc.binary_length(texts), 14), pc.invert(pc.ends_with(texts, "0000")))
-    at = np.flatnonzero(pc.and_(long, pc.string_is_ascii(texts)))
-    if len(at):
-        digits = np.frombuffer("".join(texts.take(at).to_pylist()).encode(), np.uint8).reshape(-1, 14) - 48
-        numbers = (digits < 10).all(axis=1)
-        at, digits = at[numbers], digits[numbers]
-        doubled = np.where(digits > 4, digits * 2 - 9, digits * 2)
-        siret = doubled[:, 0::2].sum(axis=1) + digits[:, 1::2].sum(axis=1)
-        siren = digits[:, 0:9:2].sum(axis=1) + doubled[:, 1:9:2].sum(axis=1)
-        sound[at] = (siret % 10 == 0) & (siren % 10 == 0)
-    return sound
+def sound(texts: pa.Array) -> np.ndarray:
+    """Whether each text is plainly a sound SIRET, all checksums computed at once."""
+    found = np.array(pc.equal(pc.binary_length(texts), 14), dtype=bool)
+    if found.any():
+        written = texts.filter(pa.array(found)).cast(pa.binary(14)).buffers()[1]
+        places = np.frombuffer(written, np.uint8).reshape(-1, 14).T
+        digits = np.ascontiguousarray(places) - 48  # a row for each of the 14 places
+        carried = digits > 4  # a digit doubled is 2d, or 2d − 9, which ends as 2d + 1
+        added = partial(np.sum, axis=0, dtype=np.uint8)
+        siret = 2 * added(digits[0::2]) + added(carried[0::2]) + added(digits[1::2])
+        siren = added(digits[0:9:2]) + 2 * added(digits[1:9:2]) + added(carried[1:9:2])
+        numbers = (digits < 10).all(axis=0) & digits[10:].any(axis=0)  # « …0000 » is rounded
+        found[found] = numbers & (siret % 10 == 0) & (siren % 10 == 0)
+    return found
 
 
 def keys(numbers: pd.Series) -> pd.Series:
@@ -128,10 +126,10 @@ def keys(numbers: pd.Series) -> pd.Series:
 def defects(numbers: pd.Series) -> pd.Series:
     """What is wrong with each number of a column (a key of DEFECTS); missing where nothing is, or it is blank."""
     codes, distinct = pd.factorize(numbers)
-    sound = _sound(distinct)
+    texts = [value if isinstance(value, str) else "" for value in distinct]
     read = [
         None if sure else identify(str(value)).defect or None
-        for value, sure in zip(distinct, sound, strict=True)
+        for value, sure in zip(distinct, sound(pa.array(texts, pa.large_string())), strict=True)
     ]
     wrong = pd.Series([*read, None], dtype="str")
     return pd.Series(wrong.array.take(codes), index=numbers.index)

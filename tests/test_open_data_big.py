@@ -70,6 +70,21 @@ def test_pieces_of_any_size_give_the_same_sums(tmp_path: Path, monkeypatch: pyte
             ), key
 
 
+def test_a_text_over_two_lines_met_late_is_read_like_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pieces cut at any line end, until a text over several lines asks for the quotes to be counted."""
+    monkeypatch.setattr(big, "HEAD", 9000)
+    more = 'Ville,,2013-01-01,Été,,"un\n\nrendez-vous",1.50,aide en nature,"a\nb"\n' * 30
+    path = made(tmp_path / "a.csv", more=more)
+    whole = ess.read(path).funding
+    for size in (997, 5000, big.PIECE):
+        monkeypatch.setattr(big, "PIECE", size)
+        found = big.sums(path)
+        assert (found.lines, found.amounts) == (2030, 2030)
+        assert found.total == sum((Decimal(repr(one)) for one in whole["amount_eur"]), Decimal(0))
+
+
 def test_each_breakdown_adds_up_to_the_whole(tmp_path: Path) -> None:
     found = big.sums(made(tmp_path / "a.csv"), big.KEYS)
     for frame in found.by.values():
@@ -96,6 +111,7 @@ def test_an_amount_that_cannot_be_read_is_told_with_its_cell(tmp_path: Path) -> 
         "Extraction du 6 avril\n",
         'Ville,,2013-01-01,"Ouvert,,x,1,a,b\nVille,,2013-01-01,Autre,,x,2,a,b\nVille,,2013-01-01,Fin",,x,3,a,b\n',
         "Ville,,2013-01-01,Décalé,,x,12,50,aide en numéraire,D1\n",
+        'Ville,,2013-01-01,Fin,,x,12,aide en numéraire,"ouvert\n',
     ],
 )
 def test_a_line_that_asks_for_judgement_sends_the_file_to_the_whole_reading(

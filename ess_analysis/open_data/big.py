@@ -7,13 +7,12 @@ decimals, a piece on each processor. A line that asks for judgement (a total, a 
 
 from __future__ import annotations
 
-import csv
-import io
 import mmap
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial, reduce
@@ -41,9 +40,12 @@ PIECE = 32 << 20  # bytes that one thread reads at a time
 BLOCK = 4 << 20  # bytes cut at a time
 KEYS = ("year", "kind", "axis", "funder", "recipient", "programme")
 FACTS = ("date", "year", "recipient_id", "programme", "axis")  # what only data have
-NUMBERS = "numbers"  # beside the keys: the recipients' numbers
+NUMBERS = "numbers"  # beside the keys: the recipients' numbers that are not plainly sound
 FOLDED = 16  # pieces after which their sums are added to each other
 CENTS = pa.decimal128(38, 2)
+# What is asked of lines, by the name it is given.
+SUMS = {"euros": ("euros", "sum"), "amounts": ("euros", "count")}
+LINES: dict[str, tuple[Any, str]] = {"lines": ([], "count_all")}
 
 # Amounts whose reading needs no judgement: 1234.5, then 1234,5 · 1 234,50 · 26 956,00 €
 _POINT = r"^-?[0-9]{1,13}(?:[.][0-9]{1,2})?$"
@@ -53,6 +55,10 @@ _TOTAL = r"(?i)\bt ?o ?t ?a ?(?:l|ux)\b"
 
 class Undecided(Exception):
     """A line that cannot be added up without looking at those around it."""
+
+
+class _Folded(Undecided):
+    """A text over several lines, or what looks like one: quotes are to be counted from the start."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +99,11 @@ def sums(path: str | Path, by: Sequence[str] = ("year", "kind")) -> Sums:
         raise Undecided
     if amounts[0].kind or amounts[0].unit != 1 or understood.sheet.currency != "EUR":
         raise Undecided
-    return _Pass(path, understood.sheet, grid, understood.notes, by).sums()
+    begun = partial(_Pass, path, understood.sheet, grid, understood.notes, by)
+    if head.count(b"\n") == len(read.rows):
+        with suppress(_Folded):
+            return begun(folded=False).sums()
+    return begun(folded=True).sums()
 
 
 @dataclass(frozen=True)
@@ -101,18 +111,28 @@ class _Piece:
     """Some lines of the file, added up; those whose amount asks for the reader of French are kept, with their row."""
 
     lines: int
-    # For each key asked for: its texts and those of the kind, the sum and count of amounts; and for NUMBERS.
+    # For each key asked for: its texts and those of the kind, the sum and count of amounts. For NUMBERS: the lines.
     by: dict[str, pa.Table]
     words: dict[int, list[str]]  # the distinct texts of the columns that sort lines
     others: pa.Table
 
 
 class _Pass:
-    """One reading of the file: pieces are added up on their own, on each processor, then put together in order."""
+    """One reading of the file: pieces are added up on their own, on each processor, then put together in order.
+
+    Unless `folded`, each piece must hold as many rows as lines: only then need quotes not be counted to cut it.
+    """
 
     def __init__(
-        self, path: Path, sheet: SourceSheet, grid: Grid, notes: tuple[Note, ...], by: Sequence[str]
+        self,
+        path: Path,
+        sheet: SourceSheet,
+        grid: Grid,
+        notes: tuple[Note, ...],
+        by: Sequence[str],
+        folded: bool,
     ) -> None:
+        self.folded = folded
         self.path, self.sheet, self.table, self.notes = path, sheet, sheet.tables[0], list(notes)
         self.header = [str(name) for name in grid.values.iloc[self.table.header[1] - 1]]
         at = {words(name): number for number, name in enumerate(self.header)}
@@ -174,9 +194,10 @@ class _Pass:
         for _ in range(self.table.header[1]):
             start = content.find(b"\n", start) + 1
         while start < len(content):
-            end = len(content)
-            if start + PIECE < end:
-                end = _whole_lines(content, start, start + PIECE)
+            end = min(start + PIECE, len(content))
+            if end < len(content):
+                end = content.rfind(b"\n", start, end) + 1
+            end = _whole_lines(content, start, end) if self.folded else _plain_lines(content, start, end)
             yield pa.py_buffer(content).slice(start, end - start), partial(_let_go, content, start, end)
             start = end
 
@@ -188,9 +209,11 @@ class _Pass:
         rows = pa.array(others)
         kept = table.take(rows).append_column("row", rows)
         table = table.append_column("euros", euros)
-        by = {key: _grouped(table, self._columns(key)) for key in self.keys}
+        by = {key: _grouped(table, self._columns(key), SUMS) for key in self.keys}
         if "recipient_id" in self.at:
-            by[NUMBERS] = _grouped(table, [f"c{self.at['recipient_id']}"])
+            numbers = table.select([f"c{self.at['recipient_id']}"])
+            sound = identifiers.sound(numbers[0].combine_chunks())
+            by[NUMBERS] = _grouped(numbers.filter(pa.array(~sound)), numbers.column_names, LINES)
         words = {at: pc.unique(table[f"c{at}"]).to_pylist() for at in self.sorting}
         return _Piece(table.num_rows, by, words, kept)
 
@@ -199,54 +222,46 @@ class _Pass:
         both = (self.keys[key], self.at.get("kind"))
         return list(dict.fromkeys(f"c{at}" for at in both if at is not None))
 
-    def _texts(self, table: pa.Table, key: str) -> Iterable[tuple[str, str]]:
-        """The texts of a key and of the kind for each line; blank ones where there is no column, or it is the same."""
-        at, kind = self.keys[key], self.at.get("kind")
-        blank = [""] * table.num_rows
-        own = table[f"c{at}"].to_pylist() if at is not None else blank
-        return zip(own, table[f"c{kind}"].to_pylist() if kind not in (None, at) else blank, strict=True)
-
     def _cut(self, piece: pa.Buffer) -> pa.Table:
         """The lines of a piece, the columns needed as texts; Undecided on a line not of the table."""
         needed = {self.at["amount"], *self.facts, *([] if self.facts else self.worded)}
         needed |= {at for at in (*self.keys.values(), self.at.get("kind")) if at is not None} | {
             *self.sorting
         }
-        lines = _counted(piece, b"\n") + (piece.slice(piece.size - 1).to_pybytes() != b"\n")
         try:
             _refuse_bytes(piece)
-            table = self._parsed(piece, sorted(needed), folded=False)
-        except pa.ArrowInvalid:
-            table = None
-        if table is not None and table.num_rows == lines:
-            return table
-        try:  # texts over several lines, or lines that are not the table's
-            _refuse_bytes(piece)
-            table = self._parsed(piece, sorted(needed), folded=True)
-        except pa.ArrowInvalid as error:
-            raise Undecided(str(error)) from error
-        self._refuse_swallowed(piece.to_pybytes())
+            table = self._parsed(piece, sorted(needed))
+        except pa.ArrowInvalid as error:  # a byte that is not UTF-8, a line of another width
+            raise _Folded(str(error)) from error
+        lines = _counted(piece, b"\n") + (piece.slice(piece.size - 1).to_pybytes() != b"\n")
+        if table.num_rows != lines:
+            if not self.folded:
+                raise _Folded
+            self._refuse_swallowed(piece)
         return table
 
-    def _parsed(self, piece: pa.Buffer, needed: list[int], folded: bool) -> pa.Table:
-        """The columns needed of a piece, as texts; ArrowInvalid on a line of another width."""
-        names = [f"c{number}" for number in range(len(self.header))]
+    def _parsed(self, piece: pa.Buffer, columns: Iterable[int]) -> pa.Table:
+        """Columns of a piece, as texts; ArrowInvalid on a line of another width."""
+        names = [f"c{at}" for at in range(len(self.header))]
         return pa_csv.read_csv(
             piece,
             pa_csv.ReadOptions(column_names=names, block_size=BLOCK, use_threads=False),
             pa_csv.ParseOptions(
-                delimiter=self.sheet.delimiter, newlines_in_values=folded, ignore_empty_lines=False
+                delimiter=self.sheet.delimiter, newlines_in_values=True, ignore_empty_lines=False
             ),
             pa_csv.ConvertOptions(
-                include_columns=[names[at] for at in needed], column_types=dict.fromkeys(names, pa.string())
+                include_columns=[names[at] for at in columns],
+                column_types=dict.fromkeys(names, pa.string()),
+                check_utf8=False,  # every byte of the piece was looked at
             ),
         )
 
-    def _refuse_swallowed(self, piece: bytes) -> None:
+    def _refuse_swallowed(self, piece: pa.Buffer) -> None:
         """Nothing, if the texts over several lines are texts; Undecided if a quote has swallowed lines."""
-        for row in csv.reader(io.StringIO(piece.decode(), newline=""), delimiter=self.sheet.delimiter):
-            if any("\n" in text and swallows(text, self.sheet.delimiter, len(self.header)) for text in row):
-                raise Undecided
+        for column in self._parsed(piece, range(len(self.header))).columns:
+            for text in column.filter(pc.match_substring(column, "\n")).to_pylist():
+                if swallows(text, self.sheet.delimiter, len(self.header)):
+                    raise Undecided
 
     # -- amounts
 
@@ -344,68 +359,67 @@ class _Pass:
         self, key: str, found: list[pa.Table], more: list[tuple[pa.Table, list[Decimal | None]]]
     ) -> pd.DataFrame:
         """The amounts by one key and by kind, under the names that the tidy tables use."""
-        at, kind = self.keys[key], self.at.get("kind")
-        added: dict[tuple[str, str], list[Any]] = {}
-        tables = [
-            (table, table["euros"].to_pylist(), table["amounts"].to_pylist())
-            for table in map(_whole, [found] if found else [])
-        ]
+        whole = [_whole(found)] if found else []
+        tables = [(table, table["euros"].to_pylist(), table["amounts"].to_pylist()) for table in whole]
         tables += [(table, read, [int(one is not None) for one in read]) for table, read in more]
-        for table, euros, amounts in tables:
-            for texts, one, count in zip(self._texts(table, key), euros, amounts, strict=True):
-                total = added.setdefault(texts, [Decimal(0), 0])
-                total[0] += one or 0
-                total[1] += count
-        own, kinds = [first for first, _ in added], [first if at == kind else last for first, last in added]
-        named = self._named(key, own) if at is not None else [self._constant(key)] * len(own)
-        made = pd.DataFrame(
-            {
-                key: pd.Series(named, dtype="object"),
-                "kind": self._named("kind", kinds) if kind is not None else self.table.kind,
-                "amount_eur": pd.Series([euros for euros, _ in added.values()], dtype="object"),
-                "count": [count for _, count in added.values()],
-            }
-        )
-        missing = schema.MISSING_LABELS.get(key, schema.MISSING_LABEL)
-        made[key] = made[key].where(made[key].notna(), missing)
+        added: dict[tuple[Any, ...], list[Any]] = {}
         names = [key] if key == "kind" else [key, "kind"]
-        return made.groupby(names, as_index=False).agg(
-            amount_eur=("amount_eur", "sum"), count=("count", "sum")
-        )
+        for table, euros, amounts in tables:
+            said = zip(*(self._names(name, table) for name in names), strict=True)
+            for one, amount, count in zip(said, euros, amounts, strict=True):
+                total = added.setdefault(one, [Decimal(0), 0])
+                total[0] += amount or 0
+                total[1] += count
+        rows = [(*one, *added[one]) for one in sorted(added, key=_years_first)]
+        return pd.DataFrame(rows, columns=[*names, "amount_eur", "count"])
 
-    def _constant(self, key: str) -> Any:
-        """What the source sheet says of every line."""
-        return {"year": self.table.year, "kind": self.table.kind, "funder": self.table.funder or None}.get(
-            key
-        )
-
-    def _named(self, key: str, texts: list[str]) -> list[Any]:
-        """The years, the kinds or the names that texts stand for, each distinct one read once."""
-        read: dict[str, Any] = {}
-        for text in set(texts):
-            written = french.nfc(text.strip())
-            if key == "year":
-                read[text] = (french.year_of(written) if written else None) or self.table.year
-            elif key == "kind":
-                word = closed_word(written, KIND_WORDS) if written else None
-                read[text] = "cash" if word == MIXED else word or self.table.kind
-            else:
-                read[text] = written or self._constant(key)
+    def _names(self, key: str, table: pa.Table) -> list[Any]:
+        """The year, the kind or the name that each line of a table stands for, each distinct text read once."""
+        at = self._key(key)
+        if at is None:
+            return [self._unsaid(key)] * table.num_rows
+        texts = table[f"c{at}"].to_pylist()
+        read = {text: self._name(key, french.nfc(text.strip())) or self._unsaid(key) for text in set(texts)}
         return [read[text] for text in texts]
+
+    def _name(self, key: str, written: str) -> Any:
+        if key == "year":
+            return french.year_of(written)
+        if key == "kind":
+            word = closed_word(written, KIND_WORDS)
+            return "cash" if word == MIXED else word
+        return written
+
+    def _unsaid(self, key: str) -> Any:
+        """What the source sheet says of the lines that say nothing; the words for it where it says nothing either."""
+        told = {"year": self.table.year, "kind": self.table.kind, "funder": self.table.funder}.get(key)
+        return told or schema.MISSING_LABELS.get(key, schema.MISSING_LABEL)
+
+
+def _years_first(names: tuple[Any, ...]) -> list[tuple[bool, Any]]:
+    """By which names are sorted, « non daté » after the years."""
+    return [(isinstance(name, str), name) for name in names]
+
+
+def _plain_lines(content: mmap.mmap, start: int, end: int) -> int:
+    """The end of a piece of whole lines; `_Folded` if a quote is left open in the last, the one place rows do not tell."""
+    last = max(start, content.rfind(b"\n", start, end - 1) + 1)
+    if end <= start or content[last:end].count(b'"') % 2:
+        raise _Folded
+    return end
 
 
 def _whole_lines(content: mmap.mmap, start: int, end: int) -> int:
     """Where the last whole line of a piece ends: after a line end that no quote holds."""
-    cut = content.rfind(b"\n", start, end) + 1
-    inside = _counted(pa.py_buffer(content).slice(start, cut - start), b'"') % 2 if cut else 1
+    inside = _counted(pa.py_buffer(content).slice(start, end - start), b'"') % 2 if end > start else 1
     for _ in range(10_000):
-        if cut and not inside:
-            return cut
-        before = content.rfind(b"\n", start, cut - 1) + 1
-        if not before:
+        if end > start and not inside:
+            return end
+        before = content.rfind(b"\n", start, end - 1) + 1
+        if before <= start:
             break
-        inside = (inside + content[before:cut].count(b'"')) % 2
-        cut = before
+        inside = (inside + content[before:end].count(b'"')) % 2
+        end = before
     raise Undecided
 
 
@@ -431,11 +445,10 @@ def _euros(written: pa.ChunkedArray) -> tuple[pa.ChunkedArray, np.ndarray]:
     return pc.cast(pc.if_else(plain, bare, None), CENTS), np.flatnonzero(~plain.to_numpy())
 
 
-def _grouped(table: pa.Table, columns: list[str]) -> pa.Table:
-    """The sum of the amounts, how many there are and how many lines, for each text of the columns."""
-    asked: list[tuple[Any, str]] = [("euros", "sum"), ("euros", "count"), ([], "count_all")]
-    found = pa.TableGroupBy(table, columns, use_threads=False).aggregate(asked)
-    return found.rename_columns([*columns, "euros", "amounts", "lines"])
+def _grouped(table: pa.Table, columns: list[str], asked: Mapping[str, tuple[Any, str]]) -> pa.Table:
+    """What is asked of the lines, SUMS or LINES, for each text of the columns."""
+    found = pa.TableGroupBy(table, columns, use_threads=False).aggregate([*asked.values()])
+    return found.rename_columns([*columns, *asked])
 
 
 def _together(tables: list[pa.Table]) -> list[pa.Table]:
@@ -445,9 +458,9 @@ def _together(tables: list[pa.Table]) -> list[pa.Table]:
 
 def _whole(tables: list[pa.Table]) -> pa.Table:
     names = tables[0].column_names
-    added = ["euros", "amounts", "lines"]
-    grouped = pa.TableGroupBy(pa.concat_tables(tables), [name for name in names if name not in added])
-    return grouped.aggregate([(name, "sum") for name in added]).rename_columns(names)
+    added = [name for name in names if name in {*SUMS, *LINES}]
+    columns = [name for name in names if name not in added]
+    return _grouped(pa.concat_tables(tables), columns, {name: (name, "sum") for name in added})
 
 
 def _done(at_work: deque[tuple[Future[_Piece], Callable[[], None]]]) -> _Piece:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -197,7 +197,7 @@ def _table_of(grid: Grid) -> Table | None:
     for row in range(min(HEADER_WITHIN, len(grid.values))):
         texts = [str(value) for value in grid.values.iloc[row].tolist() if not blank(value)]
         if len(texts) < min(2, grid.values.shape[1]) or (
-            best and not grid.merged and _recognised(texts) < best[0][0]
+            best and not grid.merged and not _recognises(texts, best[0][0])
         ):
             continue
         for top in _levels(grid, row):
@@ -241,9 +241,14 @@ def _holds_amounts(table: Table, end: int) -> bool:
     return int(np.isfinite(distinct_amounts(values, ".").euros[:-1]).sum()) > 1 if values else False
 
 
-def _recognised(texts: Iterable[str]) -> int:
-    """How many texts mean something as the header of a column."""
-    return sum(_means(meaning(text)) for text in texts if len(text) <= LONGEST_HEADER)
+def _recognises(texts: list[str], least: int) -> bool:
+    """Whether `least` texts mean something as the header of a column; a line of data is left at its first cells."""
+    unknown = len(texts) - least  # as many may mean nothing
+    for text in texts:
+        unknown -= not (len(text) <= LONGEST_HEADER and _means(meaning(text)))
+        if unknown < 0:
+            return False
+    return True
 
 
 def _means(said: Meaning) -> bool:

@@ -204,16 +204,16 @@ class Lines:
             euros = self._euros(header)[0].dropna()
             texts = {one: lettered(self.body[one].loc[euros.index]) for one in at}
             totals = {one: _matching(texts[one], TOTAL) for one in at}
-            nothing = pd.Series(0, index=euros.index)
-            worded = sum((texts[one].notna().astype("int64") for one in at), nothing)
-            said = sum((totals[one].astype("int64") for one in at), nothing)
-            filled = sum((self.filled[one].loc[euros.index].astype("int64") for one in at), nothing)
+            worded = _how_many((texts[one].notna() for one in at), euros.index)
+            said = _how_many(totals.values(), euros.index)
+            filled = _how_many((self.filled[one].loc[euros.index] for one in at), euros.index)
             few = filled.le(max(1.0, filled.median() / 2 if len(filled) else 0))
             alone = said.gt(0) & worded.eq(said) & (few | said.eq(len(at)))
             labels = pd.Series(None, index=euros.index, dtype="str")
             for one in at:  # the first that says « total »; a fill along rows would go row by row
-                labels = labels.where(labels.notna(), texts[one].where(totals[one]))
-            exact = sum((_matching(texts[one], _EXACT_TOTAL).astype("int64") for one in at), nothing).gt(0)
+                if totals[one].any():
+                    labels = labels.where(labels.notna(), texts[one].where(totals[one]))
+            exact = _how_many((_matching(texts[one], _EXACT_TOTAL) for one in at), euros.index).gt(0)
             labels = labels.where(labels.notna() | ~exact, "Total")
             self._judge_totals(
                 header, euros, alone | filled.eq(0) | exact, labels.reindex(euros.index), filled
@@ -389,6 +389,12 @@ def _matching(texts: pd.Series, pattern: re.Pattern[str]) -> pd.Series:
     codes, distinct = pd.factorize(texts)
     found = np.array([*(bool(pattern.match(text)) for text in distinct), False])
     return pd.Series(found[codes], index=texts.index)
+
+
+def _how_many(columns: Iterable[pd.Series], rows: pd.Index) -> pd.Series:
+    """In how many of the columns each row is true; added outside pandas, which would align each of them."""
+    nothing = np.zeros(len(rows), dtype="int64")
+    return pd.Series(sum((column.to_numpy(dtype="int64") for column in columns), nothing), index=rows)
 
 
 def about_rows(code: str, severity: str, rows: pd.Index, one: str, several: str) -> Note:

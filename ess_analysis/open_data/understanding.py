@@ -338,9 +338,9 @@ class _Reading(Amounts):
         if self.table.role("year"):
             return
         for header, said in self.table.meanings.items():
-            values = self._values(header).astype("str").str.removesuffix(".0")
-            if not said.role and re.search(r"\b(annee|exercice)\b", words(header)) and len(values):
-                if values.str.fullmatch(r"(?:19|20)\d\d").all():
+            if not said.role and re.search(r"\b(annee|exercice)\b", words(header)):
+                values = self._values(header).astype("str").str.removesuffix(".0")
+                if len(values) and values.str.fullmatch(r"(?:19|20)\d\d").all():
                     self.table = replace(
                         self.table, meanings={**self.table.meanings, header: Meaning("year")}
                     )
