@@ -177,7 +177,8 @@ class _Reading(Amounts):
         whose = pd.Series("", index=euros.index)
         for header in named:
             whose = whose + "\x1f" + words_of[header].astype("str").fillna("")
-        for header in [one for one in words_of if one not in {*money, *named}]:
+        again = whose.duplicated(keep=False).mean() > 0.9
+        for header in [one for one in words_of if again and one not in {*money, *named}]:
             if doubts.told_each_time(whose, euros, words_of[header]):
                 seen = " », « ".join(dict.fromkeys(words_of[header].dropna().astype("str").head(3)))
                 self.missing.append(
@@ -189,18 +190,16 @@ class _Reading(Amounts):
         known = [one for one in words_of if re.search(_REFERENCE, words(one))]
         if not dates or not known or not self.whole:
             return
-        alike = pd.concat([*others, euros], axis="columns").duplicated(keep="first")
-        again = alike & ~pd.concat([*words_of.values()], axis="columns").astype("str").duplicated(
-            keep="first"
-        )
-        again &= words_of[known[0]].notna()
-        if again.any():
-            worth = french.money(euros[again].sum(), currency=self.currency)
+        alike = pd.concat([*others, euros], axis="columns").duplicated()
+        alike &= ~pd.concat([*words_of.values()], axis="columns").astype("str").duplicated()
+        alike &= words_of[known[0]].notna()
+        if alike.any():
+            worth = french.money(euros[alike].sum(), currency=self.currency)
             one, several = (
                 f"{verb} une autre, à une autre date, pour {worth} : versements d'une même subvention ?"
                 for verb in ("répète", "répètent")
             )
-            self.notes.append(about_rows("READ-REPEATED", "alert", again.index[again], one, several))
+            self.notes.append(about_rows("READ-REPEATED", "alert", alike.index[alike], one, several))
 
     def _names_said(self, read: Mapping[str, str], granted: set[int]) -> Iterator[tuple[str, pd.Series]]:
         """The columns read as givers and recipients, on the lines that hold an amount."""
