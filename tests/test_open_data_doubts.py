@@ -402,6 +402,15 @@ def test_one_column_for_each_giver_is_read_the_total_of_the_line_left_out(tmp_pa
     assert len(tables.records) == len(SUMS)
 
 
+def test_a_giver_of_one_sum_or_of_small_ones_is_read_beside_the_others(tmp_path: Path) -> None:
+    lines = "".join(
+        f"{n};x;{e};{e + 50};{5000 if e == 480 else ''};{20 if e == 900 else ''};59350\n" for n, e in LINES
+    )
+    text = f"Financements 2023;;;;;;\n\nPorteur;Action;Métropole;Région;Département;Caf;Commune\n{lines}"
+    by = ess.read(written(tmp_path, text)).funding.groupby("funder")["amount_eur"].sum().to_dict()
+    assert by == {"Métropole": WHOLE, "Région": WHOLE + 50 * len(SUMS), "Département": 5000, "Caf": 20}
+
+
 def test_one_column_for_each_year_is_read(tmp_path: Path) -> None:
     lines = "".join(f"{n};{e};{e + 100};{2 * e + 100};5 %\n" for n, e in LINES)
     text = f"Subventions de fonctionnement (€);;;;\n\nAssociation;2021;2022;Total;Évolution\n{lines}"

@@ -318,14 +318,16 @@ def _wide(
         return {}
     body = grid.values.iloc[header[1] :]
     cells = {name: body[columns[name]] for name in found}
+    cells = {name: values[filled(values)] for name, values in cells.items()}
+    plain = [name for name, said in found.items() if doubts.are_sums(cells[name], said.unit)]
+    same = {bool(found[name].funder) for name in plain}
+    if len(plain) < 2 or len(same) > 1:
+        return {}
     found = {
         name: said
         for name, said in found.items()
-        if doubts.are_sums(cells[name][filled(cells[name])], said.unit)
+        if bool(said.funder) in same and (name in plain or doubts.may_be_sums(cells[name]))
     }
-    same = {bool(said.funder) for said in found.values()}
-    if len(found) < 2 or len(same) > 1:
-        return {}
     above = [str(value) for value in grid.values.iloc[: header[0] - 1].to_numpy().ravel() if not blank(value)]
     sure = any(_MONEY_AROUND.search(words(text)) for text in [*above, grid.sheet, grid.member, *columns])
     return {name: replace(said, sure=sure) for name, said in found.items()}

@@ -385,10 +385,18 @@ def _years(known: np.ndarray) -> bool:
 
 
 def _postal(numbers: np.ndarray) -> bool:
-    """Whether numbers are postal codes: five figures, most of one department."""
+    """Whether numbers are postal codes: four or five figures, most of one department; one number alone, not round."""
     if not ((numbers >= 1000) & (numbers < 100_000) & (numbers % 1 == 0)).all():
         return False
+    if len(set(numbers.tolist())) == 1 and numbers[0] % 500 == 0:
+        return False
     return bool(np.bincount((numbers // 1000).astype(int)).max() > len(numbers) / 2)
+
+
+def may_be_sums(values: pd.Series) -> bool:
+    """Whether a column holds a number, whatever its size, that is no year and no code: beside sums, it is one too."""
+    known = _known(values)
+    return len(known) > 0 and not (_years(known) or _postal(known))
 
 
 _DAYS = (
