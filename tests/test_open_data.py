@@ -284,14 +284,41 @@ def test_sheets_of_one_shape_are_read_together_each_with_its_year(tmp_path: Path
     ("second", "told"),
     [
         ([["Bénéficiaire", "Financeur", "Montant"], ["BG", "Ville", 50]], "pas les colonnes"),
-        ([HEAD, ["BG", "Bus", 60], ["Anis", "Forum", 100]], "les mêmes lignes"),
-        ([HEAD, ["Récapitulatif", "Tout", 100]], "la somme des autres"),
+        ([HEAD, ["BG", "Bus", 60], ["Anis", "Forum", 100]], "disent-elles le même argent"),
         ([["Bénéficiaire", "Objet", "Montant", "Avis"], ["BG", "Bus", 60, "Refusé"]], "faut-il compter"),
     ],
 )
 def test_sheets_that_leave_a_doubt_are_asked(tmp_path: Path, second: list[list[Any]], told: str) -> None:
     path = book(tmp_path, {"A": [HEAD, ["Anis", "Forum", 100]], "B": second})
     refused(path, told, "A", "B", "--draft", "--sheet")
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (("Provisoire", "Définitif"), "disent-elles le même argent"),
+        (("BP 2023", "CA 2023"), "disent-elles le même argent"),
+        (("2022", "2023", "Top 5"), "disent-elles le même argent"),
+        (("2022", "2023", "2022-2023"), "disent-elles le même argent"),
+        (("2022", "Refusées 2023"), "sont-ils des subventions"),
+        (("Voté 2022", "Mandaté 2023"), "pas les colonnes"),
+    ],
+)
+def test_sheets_told_apart_by_anything_but_their_year_are_asked(
+    tmp_path: Path, names: tuple[str, ...], told: str
+) -> None:
+    sheets = {
+        name: [HEAD, ["Anis", "Forum", 100 + at], ["BG", "Bus", 70 * at + 7]] for at, name in enumerate(names)
+    }
+    refused(book(tmp_path, sheets), told, *names)
+
+
+def test_sheets_that_pile_up_the_years_are_asked(tmp_path: Path) -> None:
+    head = ["Bénéficiaire", "Montant", "Date de décision"]
+    first, second = ["Anis", 100, "2022-03-01"], ["BG", 60, "2023-03-01"]
+    refused(
+        book(tmp_path, {"2022": [head, first], "2023": [head, first, second]}), "2023 : des montants de 2022"
+    )
 
 
 def test_a_sheet_that_sums_up_the_others_is_left_out_of_the_draft(tmp_path: Path) -> None:
@@ -740,13 +767,13 @@ def test_an_archive_of_two_tables_is_read_where_they_are_of_one_shape(
 ) -> None:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr("a.csv", PLAIN)
-        archive.writestr("b.csv", lines(head, ["X", "Y", "1"]))
+        archive.writestr("aides_2012.csv", PLAIN)
+        archive.writestr("aides_2013.csv", lines(head, ["X", "Y", "1"]))
     path = written(tmp_path, packed.getvalue(), "a.zip")
     if alike:
         assert sums(ess.read(path)) == (4, SUM + 1)
     else:
-        refused(path, "a.csv", "b.csv", "pas les colonnes")
+        refused(path, "aides_2012.csv", "aides_2013.csv", "pas les colonnes")
 
 
 @pytest.mark.parametrize("name", ["a.xls", "a.ods"])

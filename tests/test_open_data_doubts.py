@@ -145,8 +145,16 @@ ASKED = {
         "sont-ils des subventions",
     ),
     "dollars of no country": ("Organisme;Montant\n" + "".join(f"{n};{e} $\n" for n, e in LINES), "dollar de quel pays"),
+    "requests in a title over givers": (
+        "Subventions sollicitées;;;\n\nPorteur;Action;État;Ville\n" + "".join(f"{n};x;{e};{e + 50}\n" for n, e in LINES),
+        "sont-ils des subventions",
+    ),
+    "members in columns of years": (
+        "Associations subventionnées (€), adhérents;;\n\nAssociation;2021;2022\n" + "".join(f"{n};{e};{e + 50}\n" for n, e in LINES),
+        "la colonne des montants",
+    ),
     "givers in columns and nothing of money around": (
-        "Porteur;Action;État;Ville;CAF\n" + "".join(f"{n};x;{e};{e + 50};{e + 100}\n" for n, e in LINES), "autres montants",
+        "Porteur;Action;État;Ville;CAF\n" + "".join(f"{n};x;{e};{e + 50};{e + 100}\n" for n, e in LINES), "la colonne des montants",
     ),
 }  # fmt: skip
 
@@ -409,6 +417,16 @@ def test_a_giver_of_one_sum_or_of_small_ones_is_read_beside_the_others(tmp_path:
     text = f"Financements 2023;;;;;;\n\nPorteur;Action;Métropole;Région;Département;Caf;Commune\n{lines}"
     by = ess.read(written(tmp_path, text)).funding.groupby("funder")["amount_eur"].sum().to_dict()
     assert by == {"Métropole": WHOLE, "Région": WHOLE + 50 * len(SUMS), "Département": 5000, "Caf": 20}
+
+
+def test_the_giver_of_a_column_is_told_without_its_stage_and_its_unit(tmp_path: Path) -> None:
+    lines = "".join(f"{n};{e};{e - 50};{e + 50};{e}\n" for n, e in LINES)
+    head = "Porteur;Région prévisionnel (€);Région réalisé (€);Ville de Lille prévisionnel (€);Ville de Lille réalisé (€)"
+    funding = ess.read(written(tmp_path, f"Financements 2023;;;;\n\n{head}\n{lines}")).funding
+    assert set(funding["funder"]) == {"Région", "Ville de Lille"} and set(funding["stage"]) == {
+        "planned",
+        "paid",
+    }
 
 
 def test_one_column_for_each_year_is_read(tmp_path: Path) -> None:

@@ -33,7 +33,8 @@ class Amounts(Lines):
         for header, said in self.table.meanings.items():
             in_kind = not said.role and said.why == IN_KIND_WORDS
             unsaid = not said.role and not said.field and said.why == Meaning().why
-            if not (in_kind or unsaid or (said.role == "amount" and not said.sure)):
+            unsure = said.role == "amount" and not said.sure and said.why == Meaning().why
+            if not (in_kind or unsaid or unsure):
                 continue
             full = meaning(f"montant {header}")
             if in_kind:

@@ -329,8 +329,11 @@ def _wide(
         if bool(said.funder) in same and (name in plain or doubts.may_be_sums(cells[name]))
     }
     above = [str(value) for value in grid.values.iloc[: header[0] - 1].to_numpy().ravel() if not blank(value)]
-    sure = any(_MONEY_AROUND.search(words(text)) for text in [*above, grid.sheet, grid.member, *columns])
-    return {name: replace(said, sure=sure) for name, said in found.items()}
+    around = [*above, grid.sheet, grid.member]
+    sure = any(_MONEY_AROUND.search(words(text)) for text in [*around, *columns])
+    sure = sure and not any(map(doubts.counts, around))
+    why = Meaning().why if sure else "somme, ou compte ?"
+    return {name: replace(said, sure=sure, why=why) for name, said in found.items()}
 
 
 def _is_pivot(table: Table) -> bool:

@@ -154,6 +154,7 @@ _OTHERWISE = re.compile(
     r"\b(garanties? d emprunts?|emprunts? garantis?|cautionnements?|prets?(?! de (?:salle|materiel))|"
     r"garanties? emprunts?|avances? (?:remboursable|recuperable)s?|recettes|loans?|rejected|declined|"
     r"(?:aides?|avantages?|subventions?) en nature|mises? a disposition|"
+    r"^(?:refuse|rejete|annule|ajourne)e?s?\b|(?:subventions?|aides?|montants?|financements?) (?:sollicit|demand)\w*|"
     r"(?:subventions?|aides?) percues?|demandes?(?: de subventions?)? (?:recues?|refusees?|rejetees?|non retenues?)|"
     r"pour memoire|(?:subventions?|aides?|dossiers?) (?:recues?|refusee?s?|rejetee?s?|annulee?s?|non retenu\w*))\b"
 )
@@ -337,6 +338,16 @@ def other_numbers(header: str) -> bool:
     return bool(_OTHER_NUMBERS.search(header))
 
 
+_COUNTED = (
+    r"\b(?:adherents?|licencies?|membres?|habitants?|effectifs?|nombre|nb|budgets?|couts?|depenses?|etp)\b"
+)
+
+
+def counts(text: str) -> bool:
+    """Whether a text speaks of members, of inhabitants, of budgets: numbers beside it may not be grants."""
+    return bool(re.search(_COUNTED, bare(text)))
+
+
 def derived(header: str) -> bool:
     """Whether the bare words of a header name what is computed from other columns: it says nothing of its line."""
     return bool(
@@ -360,11 +371,13 @@ def look_like_amounts(header: str, values: pd.Series, lines: int) -> bool:
 
 def are_sums(values: pd.Series, unit: float = 1.0) -> bool:
     """Whether a column holds sums, as amounts do: great ones, round ones, or cents; in thousands, any numbers."""
+    if unit != 1:
+        return may_be_sums(values)
     if not are_numbers(values):
         return False
     known = _known(values)
     great = np.median(known) >= 1000 and not (_years(known) or _postal(known))
-    return unit != 1 or bool(great) or _of_money(known)
+    return bool(great) or _of_money(known)
 
 
 def _known(values: pd.Series) -> np.ndarray:

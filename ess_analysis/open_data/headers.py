@@ -238,9 +238,17 @@ def wide(header: str) -> Meaning | None:
         return Meaning("amount", year=int(year[1]), unit=unit)
     stages = [stage for stage, pattern in _STAGES.items() if re.search(pattern, said)]
     stage = stages[0] if len(stages) == 1 else ""
-    return (
-        Meaning("amount", stage=stage, funder=header.strip(), unit=unit) if _GIVER.fullmatch(said) else None
-    )
+    if not _GIVER.fullmatch(said):
+        return None
+    bare = re.sub(r"\([^()]*(?:€|euros?)[^()]*\)", " ", header)
+    kept = [word for word in re.split(r"[\s/]+", bare) if word and not _says_stage(word)]
+    while len(kept) > 1 and words(kept[0]) in _MONEY | {"de", "du", "des", "la", "l"}:
+        del kept[0]
+    return Meaning("amount", stage=stage, funder=" ".join(kept) or header.strip(), unit=unit)
+
+
+def _says_stage(word: str) -> bool:
+    return any(re.fullmatch(pattern, words(word)) for pattern in _STAGES.values())
 
 
 _STAGED_FILLER = set("total totaux des de du en eur euros numeraire valeur annee exercice".split())

@@ -1,11 +1,13 @@
-"""A file of several tables: sheets of one shape are read together, one that sums up the others is not one more."""
+"""A file of several tables: sheets of one shape, one for each year, are read together.
+
+Sheets told apart by anything else may tell the same money (voted and paid, by quarter, by axis): they are asked.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 from dataclasses import replace
-from itertools import combinations
 from pathlib import Path
 
 from ess_analysis import french
@@ -13,11 +15,10 @@ from ess_analysis.delimited import Note
 from ess_analysis.errors import DataError
 from ess_analysis.grids import Grid
 from ess_analysis.load import load_grid
+from ess_analysis.open_data import doubts
 from ess_analysis.open_data.choosing import SeveralTables
 from ess_analysis.open_data.headers import words
 from ess_analysis.open_data.understanding import Understood, understand
-
-_SAME = ["recipient", "title", "funder", "amount_eur"]  # what two lines share that are one
 
 
 def understand_all(path: Path, grids: Iterable[Grid], sheet: str | None = None) -> list[Understood]:
@@ -66,16 +67,15 @@ def _doubt(each: list[Understood]) -> str:
     for one in each[1:]:
         if _shape(one) != _shape(first):
             return f"{one.grid.name} : pas les colonnes de {first.grid.name}"
+    named = [doubts.years_of(one.grid.name) for one in each]
+    if any(len(years) != 1 for years in named) or len(set.union(*named)) < len(each):
+        return "chacune n'a pas son année dans son nom : disent-elles le même argent ?"
+    for one, years in zip(each, named, strict=True):
+        others = set(_funding(one)["year"].dropna().astype(int)) - years
+        if others:
+            return f"{one.grid.name} : des montants de {min(others)}"
     if recap := summing_up(each):
         return f"{recap.grid.name} : vaut la somme des autres"
-    for one, other in combinations(each, 2):
-        if one.sheet.tables[0].year != other.sheet.tables[0].year:
-            continue
-        left, right = (
-            set(map(tuple, _funding(table)[_SAME].astype("str").to_numpy())) for table in (one, other)
-        )
-        if len(left & right) * 2 >= min(len(left), len(right)):
-            return f"{one.grid.name} et {other.grid.name} : les mêmes lignes"
     return ""
 
 

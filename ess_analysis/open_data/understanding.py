@@ -415,6 +415,7 @@ class _Reading(Amounts):
             for stage, pattern in (
                 ("paid", rf"\b({PAID_WORDS})\b"),
                 ("awarded", r"\b(attrib\w+|accord\w+|vot\w+|octroy\w+|conventions?)\b"),
+                ("planned", r"\b(previsionnel\w*|prevue?s?)\b"),
             )
             if re.search(pattern, said)
         ]
