@@ -34,7 +34,7 @@ from ess_analysis.sources import (
     read_source_sheet,
     verify,
 )
-from ess_analysis.totals import could_be, counted_totals
+from ess_analysis.totals import counted_totals, may_be_totals, summing_up
 
 SETTINGS_FILES = {"readings.toml", "corrections.toml"}
 SETTINGS_FOLDERS = {"scenarios"}
@@ -420,15 +420,15 @@ def _recap_notes(parts: list[Tables], sheet: SourceSheet, source: str) -> Iterat
     detailed = any(column.part_of for table in sheet.tables for column in table.columns)
     if len(stages) > 1 or detailed or any(table.part_of for table in sheet.tables):
         return
-    for table, own in zip(sheet.tables, sums, strict=True):
-        if own and own * 2 == sum(sums):
-            message = (
-                f"La table {table.id} (feuille « {table.sheet} ») vaut la somme des autres, "
-                f"{french.money(own / 100, currency=sheet.currency)} : si elle les récapitule, retirez-la de la fiche source."
-            )
-            yield {"code": "READ-TABLE-COUNTED", "severity": "blocking", "message": message, "source": source,
-                   "sheet": table.sheet}  # fmt: skip
-            return
+    if (at := summing_up(sums)) is None:
+        return
+    table, worth = sheet.tables[at], french.money(sums[at] / 100, currency=sheet.currency)
+    message = (
+        f"La table {table.id} (feuille « {table.sheet} ») vaut la somme des autres, {worth} : si elle les récapitule, "
+        f"retirez-la de la fiche source."
+    )
+    yield {"code": "READ-TABLE-COUNTED", "severity": "blocking", "message": message, "source": source,
+           "sheet": table.sheet}  # fmt: skip
 
 
 def _sheet_of(table: TableRead, grids: dict[str, Grid], sheet: SourceSheet) -> Grid:
@@ -1099,7 +1099,9 @@ def _line_facts(body: _Body) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
                 text: str, role: str = role, words: Mapping[str, str] = words, labels: Any = labels
             ) -> str | None:
                 kept = body.sheet.kept_name(role, text)
-                return kept if kept in labels else closed_word(kept, words)
+                if kept in labels:
+                    return kept
+                return kind_of(kept) if role == "kind" else closed_word(kept, words)
 
             code, admitted = f"READ-{role.upper()}", ", ".join(labels.values())
             read, told = _words(body, column, what, code, closed, admitted)
@@ -1123,23 +1125,28 @@ def _line_facts(body: _Body) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
 def closed_word(written: str, words: Mapping[str, str]) -> str | None:
     """The word of a closed list that a cell stands for, whatever its case, accents and plural; None for none.
 
-    « aide en numéraire;aide en nature » is MIXED; « Garantie bancaire » begins as the kind that it is.
+    « aide en numéraire;aide en nature » is MIXED.
     """
     known = {_bare_word(word): kept for word, kept in words.items()}
     for said in (written, re.sub(r"\([^()]*\)", " ", written)):  # « En nature (locaux) »
         if (bare := _bare_word(said)) in known:
             return known[bare]
     parts = {known.get(_bare_word(part)) for part in re.split(r"[;,/+]| et ", written) if part.strip()}
-    if len(parts) == 1 and None not in parts:
+    if len(parts) == 1:
         return parts.pop()
-    if parts == {"cash", "in_kind"}:
-        return MIXED
-    begun = {kept for word, kept in known.items() if len(word) > 3 and bare.startswith(f"{word} ")}
-    inside = {kept for word, kept in known.items() if f" {word} " in f" {bare} "}
+    return MIXED if parts == {"cash", "in_kind"} else None
+
+
+def kind_of(written: str) -> str | None:
+    """The kind that a cell says, or begins by saying: « Garantie bancaire »; None for none, or for two."""
+    if said := closed_word(written, KIND_WORDS):
+        return said
+    bare = f"{_bare_word(written)} "
+    known = {f"{_bare_word(word)} ": kind for word, kind in KIND_WORDS.items() if len(word) > 3}
+    begun = {kind for word, kind in known.items() if bare.startswith(word)}
+    inside = {kind for word, kind in known.items() if f" {word}" in f" {bare}"}
     of_things = bare.startswith("pret de ")  # of a room, of chairs
-    return (
-        begun.pop() if words is KIND_WORDS and len(begun) == 1 and begun == inside and not of_things else None
-    )
+    return begun.pop() if len(begun) == 1 and begun == inside and not of_things else None
 
 
 @cache
@@ -1443,7 +1450,7 @@ def _identifier_notes(body: _Body) -> Iterator[dict[str, Any]]:
 def _total_notes(body: _Body, funding: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """The rows counted that add up others: totals that the source sheet does not leave out."""
     texts = pd.DataFrame({column: body.text(column) for column in body.texts}, index=body.rows)
-    rows = could_be(texts)
+    rows = may_be_totals(texts)
     if not rows.any(axis=None) or funding.empty:
         return
     whole = funding[~funding["funding_id"].str.contains("#", regex=False)]

@@ -14,7 +14,12 @@ TOTAL = re.compile(
 )
 
 
-def could_be(texts: pd.DataFrame) -> pd.DataFrame:
+def summing_up(sums: list[int]) -> int | None:
+    """The place of the sum that is that of all the others, where there is one."""
+    return next((at for at, own in enumerate(sums) if own and own * 2 == sum(sums)), None)
+
+
+def may_be_totals(texts: pd.DataFrame) -> pd.DataFrame:
     """Of each row, whether it is named as totals are (`named`), or says at most half as much as the others (`thin`).
 
     `texts`: the words of each row, missing where there are none.
@@ -27,7 +32,7 @@ def could_be(texts: pd.DataFrame) -> pd.DataFrame:
 def counted_totals(euros: pd.DataFrame, rows: pd.DataFrame) -> list[int]:
     """The rows that are the sum of those above them, or of their part since the last one, in every column they fill.
 
-    `euros`: the amounts of each row, one column for each column of the table; `rows`: what `could_be` says of them.
+    `euros`: the amounts of each row, one column for each column of the table; `rows`: what `may_be_totals` says of them.
     One that is not named as a total adds up two rows or more.
     """
     said, candidate = rows["named"], rows.any(axis="columns").to_numpy()

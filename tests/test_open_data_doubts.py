@@ -126,7 +126,7 @@ ASKED = {
     ),
     "the same total told each year": (
         "Association;Montant;Année\n" + "".join(f"{n};{e};{year}\n" for n, e in LINES for year in (2021, 2022, 2023)),
-        "le compter une fois",
+        "le compter une seule fois",
     ),
     "own money among givers": (
         "Association;Financeur;Montant\n" + "".join(f"{n};{'Autofinancement' if e == 480 else 'Ville'};{e}\n" for n, e in LINES),

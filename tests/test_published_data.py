@@ -223,7 +223,7 @@ def test_the_numbers_of_long_tables_are_explained_when_asked_and_not_printed(pag
     assert [one.get("value") for one in entries] == [one.get("id").removeprefix("src-") for one in entries]
     outside = page.xpath("//a[@data-n][not(ancestor::table[@class='long']) and not(ancestor::ol)]/@href")
     assert not {f"#{one.get('id')}" for one in asked} & set(outside)
-    assert "qu'à l'écran" in plain(page.xpath("//section[@class='annex']/p")[0].text_content())
+    assert "à l'écran seulement" in plain(page.xpath("//section[@class='annex']/p")[0].text_content())
 
 
 def test_the_row_of_the_others_adds_up(page: html.HtmlElement) -> None:

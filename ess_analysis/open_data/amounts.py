@@ -12,7 +12,7 @@ from ess_analysis import french
 from ess_analysis.delimited import Note
 from ess_analysis.open_data import doubts
 from ess_analysis.open_data.choosing import blank
-from ess_analysis.open_data.headers import IN_KIND_WORDS, Meaning, meaning, words
+from ess_analysis.open_data.headers import IN_KIND_WORDS, Meaning, giver_or_year, meaning, words
 from ess_analysis.open_data.lines import Lines, about_rows, digits, lettered
 from ess_analysis.sources import ColumnRead
 
@@ -33,7 +33,7 @@ class Amounts(Lines):
         for header, said in self.table.meanings.items():
             in_kind = not said.role and said.why == IN_KIND_WORDS
             unsaid = not said.role and not said.field and said.why == Meaning().why
-            unsure = said.role == "amount" and not said.sure and said.why == Meaning().why
+            unsure = said.role == "amount" and not said.sure and not giver_or_year(header)
             if not (in_kind or unsaid or unsure):
                 continue
             full = meaning(f"montant {header}")

@@ -28,7 +28,7 @@ import pyarrow.csv as pa_csv
 from ess_analysis import french, identifiers, schema
 from ess_analysis.delimited import Note, read_delimited, swallows
 from ess_analysis.grids import TEXTS, Grid
-from ess_analysis.load import KIND_WORDS, MIXED, SHOWN_NOTES, closed_word, distinct_amounts
+from ess_analysis.load import MIXED, SHOWN_NOTES, distinct_amounts, kind_of
 from ess_analysis.open_data import doubts
 from ess_analysis.open_data.headers import words
 from ess_analysis.open_data.understanding import understand
@@ -386,7 +386,7 @@ class _Pass:
         if key == "year":
             return french.year_of(written)
         if key == "kind":
-            word = closed_word(written, KIND_WORDS)
+            word = kind_of(written)
             return "cash" if word == MIXED else word
         return written
 

@@ -16,7 +16,7 @@ from ess_analysis.errors import DataError
 from ess_analysis.grids import Grid
 from ess_analysis.load import SIGNS, distinct_amounts, header_columns, header_levels
 from ess_analysis.open_data import doubts
-from ess_analysis.open_data.headers import Meaning, meaning, wide, words
+from ess_analysis.open_data.headers import Meaning, giver_or_year, meaning, words
 
 HEADER_WITHIN = 60  # rows: a header further down is not looked for
 LONGEST_HEADER = 160  # characters: a longer text is no header
@@ -294,7 +294,7 @@ def _headed(grid: Grid, header: tuple[int, int]) -> Table:
         read = [meaning(text) if len(text) <= LONGEST_HEADER else Meaning() for text in (name, levels)]
         alone = header[0] == header[1] or (_means(read[0]) and read[0].role != "amount")
         meanings[name] = read[0] if alone else read[1]
-    return Table(grid, header, columns, {**meanings, **_wide(grid, header, columns, meanings)})
+    return Table(grid, header, columns, {**meanings, **_givers_or_years(grid, header, columns, meanings)})
 
 
 _MONEY_AROUND = re.compile(
@@ -302,7 +302,7 @@ _MONEY_AROUND = re.compile(
 )
 
 
-def _wide(
+def _givers_or_years(
     grid: Grid, header: tuple[int, int], columns: Mapping[str, int], meanings: Mapping[str, Meaning]
 ) -> dict[str, Meaning]:
     """The columns of numbers headed by a giver or by a year, two or more; sure where money is spoken of around them."""
@@ -312,7 +312,7 @@ def _wide(
     found = {
         name: said
         for name in bare
-        if meanings[name].role in ("", "places", "amount") and (said := wide(name))
+        if meanings[name].role in ("", "places", "amount") and (said := giver_or_year(name))
     }
     if len(found) < 2:
         return {}
@@ -332,8 +332,7 @@ def _wide(
     around = [*above, grid.sheet, grid.member]
     sure = any(_MONEY_AROUND.search(words(text)) for text in [*around, *columns])
     sure = sure and not any(map(doubts.counts, around))
-    why = Meaning().why if sure else "somme, ou compte ?"
-    return {name: replace(said, sure=sure, why=why) for name, said in found.items()}
+    return {name: replace(said, sure=sure) for name, said in found.items()}
 
 
 def _is_pivot(table: Table) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ess_analysis import french
-from ess_analysis.load import KIND_WORDS, closed_word, distinct_amounts
+from ess_analysis.load import distinct_amounts, kind_of
 
 # --- Units and currencies outside the header -------------------------------------------------------
 
@@ -118,9 +118,10 @@ def bare_dollar(texts: Iterable[str]) -> str | None:
 
 # --- Lines that are not grants ---------------------------------------------------------------------
 
+_OWN_MONEY = r"(?:autofinancement|(?:fonds|ressources) propres|emprunts?|benevolat)\b"
 _NOT_GRANTED = re.compile(
     r"(?:avis )?(?:refus|rejet|defavorable|ajourn|annul|"
-    r"autofinancement|fonds propres|ressources propres|emprunts?\b|benevolat|marches? publics?|cotisations?\b|remboursements?\b|"
+    rf"{_OWN_MONEY}|marches? publics?|cotisations?\b|remboursements?\b|"
     r"irrecevable|desist|caduc|sans suite|retire|abandonn|inelig|non (?:retenu|laureat|selectionn|attribu|"
     r"accord|elig|favorable|verse)|en attente|en cours d instruction|recettes?\b|a l etude|declined|rejected|withdrawn|refused|"
     r"cancelled)"
@@ -244,15 +245,14 @@ def other_kind(values: pd.Series, means_kind: bool = False) -> str | None:
         (
             value
             for value in _categories(values)
-            if closed_word(value, KIND_WORDS) not in (None, "cash")
-            or (means_kind and _NO_GRANT_KIND.match(bare(value)))
+            if kind_of(value) not in (None, "cash") or (means_kind and _NO_GRANT_KIND.match(bare(value)))
         ),
         None,
     )
 
 
 _NOBODYS = re.compile(
-    r"autofinancement|(?:fonds|ressources) propres?$|emprunts?$|benevolat|contributions? volontaires?|"
+    rf"{_OWN_MONEY}(?: valorise\w*| bancaires?)?$|contributions? volontaires?|"
     r"(?:reserves?|provisions?|subventions?|credits?|dotations?|aides?|enveloppes?|associations?|divers\w*)\b.*"
     r"\b(?:non (?:affecte|reparti|attribue|ventile|alloue)\w*|a (?:affecter|repartir|attribuer|ventiler))|"
     r"a (?:affecter|repartir|attribuer|ventiler)\b|non (?:affecte|reparti|attribue)\w*$"
@@ -268,7 +268,7 @@ def nobodys_grant(values: pd.Series) -> str | None:
 
 def all_kinds(values: pd.Series) -> bool:
     """Whether every value of a column is a word of kinds, and one of them is not cash."""
-    read = {closed_word(value, KIND_WORDS) for value in _categories(values)}
+    read = {kind_of(value) for value in _categories(values)}
     return bool(read - {"cash"}) and None not in read
 
 

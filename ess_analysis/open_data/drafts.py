@@ -18,7 +18,7 @@ from ess_analysis.open_data.amounts import UNSURE
 from ess_analysis.open_data.choosing import HEADER_WITHIN
 from ess_analysis.open_data.headers import meaning
 from ess_analysis.open_data.lines import lettered
-from ess_analysis.open_data.several import numbered, summing_up, understand_all
+from ess_analysis.open_data.several import recap_of, table_ids, understand_all
 from ess_analysis.open_data.understanding import Understood, understand
 from ess_analysis.sources import ColumnRead, SourceSheet, TableRead, sha256
 from ess_analysis.totals import TOTAL
@@ -70,11 +70,11 @@ def _each_sheet(path: Path, grids: list[Grid]) -> list[Understood]:
         if not grid.hidden:
             table = replace(read.sheet.tables[0], sheet=grid.name)
             found.append(replace(read, sheet=replace(read.sheet, tables=(table,))))
-    recap = summing_up([one for one in found if not one.missing])
+    recap = recap_of([one for one in found if not one.missing])
     left = [one for one in found if one is not recap]
     if recap and left:
         told = (
-            f"la feuille « {recap.grid.name} » vaut la somme des autres : elle n'est pas lue, est-ce bien ?"
+            f"la feuille « {recap.grid.name} » vaut la somme des autres : elle n'est pas lue, est-ce voulu ?"
         )
         left[0] = replace(left[0], missing=(told, *left[0].missing))
     return left
@@ -158,8 +158,8 @@ def _written(path: Path, tables: list[Understood]) -> str:
         lines.append("# thousands = \"'\"               # un signe entre les milliers : 12'500.00")
     if not sheet.decimal and any("décimal" in one for one in missing):
         lines.append('# decimal = ","                 # « , » ou « . » : ce que veut dire « 1.234 »')
-    for number, understood in numbered(tables):
-        lines += _table(understood, f"T{number or ''}")
+    for name, understood in zip(table_ids(tables), tables, strict=True):
+        lines += _table(understood, name)
     return "\n".join(lines) + "\n"
 
 

@@ -221,7 +221,8 @@ def _signed(said: str) -> Meaning | None:
 
 
 _GIVER = re.compile(  # kinds of givers that a column may be given to, with their own names: « Région Hauts-de-France »
-    r"(?:(?:montants? |subventions? |aides? |participations? |financements? )?(?:accorde|attribue|vote|verse)?e?s? ?(?:de |du |des |d )?)?"
+    r"(?:(?:montants? |subventions? |aides? |participations? |financements? )?"
+    r"(?:(?:accorde|attribue|vote|verse)e?s? )?(?:de |du |des |d )?)?"
     r"(?:(?:la|le|l) )?(?:metropole|mel|region|departement|conseil (?:general|departemental|regional)|etat|communes?|villes?|epci|"
     r"agglomeration|europe|ue|fse|feder|leader|caf|msa|cpam|ars|dreets|direccte|ddets|drac|acse|anct|cget|anru|ademe|cdc|"
     r"caisse des depots|banque des territoires|bpi|bpifrance|fondations?|mecenat|france active|politique de la ville|bailleurs?|"
@@ -230,7 +231,7 @@ _GIVER = re.compile(  # kinds of givers that a column may be given to, with thei
 _OF_A_YEAR = re.compile(r"(?:annee |exercice )?((?:19|20)\d\d)(?: (?:k?eur|realise|vote))?")
 
 
-def wide(header: str) -> Meaning | None:
+def giver_or_year(header: str) -> Meaning | None:
     """An amount of a table with one column for each giver, or for each year, if its cells are numbers."""
     said = words(header)
     unit = 1000.0 if "keur" in said.split() else 1.0

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
+
 from ess_analysis import french
 from ess_analysis.delimited import Note
 from ess_analysis.errors import DataError
@@ -19,6 +21,7 @@ from ess_analysis.open_data import doubts
 from ess_analysis.open_data.choosing import SeveralTables
 from ess_analysis.open_data.headers import words
 from ess_analysis.open_data.understanding import Understood, understand
+from ess_analysis.totals import summing_up
 
 
 def understand_all(path: Path, grids: Iterable[Grid], sheet: str | None = None) -> list[Understood]:
@@ -33,7 +36,7 @@ def understand_all(path: Path, grids: Iterable[Grid], sheet: str | None = None) 
         each = [understand(path, grids, name) for name in several.names]
         if doubt := _doubt(each):
             raise DataError(several.what_where, seen=[doubt, *several.seen], todo=several.todo) from None
-    tables = [replace(one.sheet.tables[0], id=f"T{number or ''}") for number, one in numbered(each)]
+    tables = [replace(one.sheet.tables[0], id=name) for name, one in zip(table_ids(each), each, strict=True)]
     names = french.listing(f"« {table.sheet} »" for table in tables)
     told = Note("READ-SHEETS", "info", f"Feuilles lues ensemble, de mêmes colonnes : {names}.")
     first = replace(each[0], notes=(told, *each[0].notes))
@@ -43,18 +46,18 @@ def understand_all(path: Path, grids: Iterable[Grid], sheet: str | None = None) 
     ]
 
 
-def numbered(each: list[Understood]) -> list[tuple[int, Understood]]:
-    """Each table with what its id ends with: T, T2, T3."""
-    return [(number if number > 1 else 0, one) for number, one in enumerate(each, 1)]
+def table_ids(each: list[Understood]) -> list[str]:
+    """The id of each table of a file: T, T2, T3."""
+    return ["T", *(f"T{number}" for number in range(2, len(each) + 1))]
 
 
-def summing_up(each: list[Understood]) -> Understood | None:
+def recap_of(each: list[Understood]) -> Understood | None:
     """The table whose amounts are the sum of those of all the others."""
-    sums = [round(float(_funding(one)["amount_eur"].sum()) * 100) for one in each]
-    return next((one for one, own in zip(each, sums, strict=True) if own and own * 2 == sum(sums)), None)
+    at = summing_up([round(float(_funding(one)["amount_eur"].sum()) * 100) for one in each])
+    return None if at is None else each[at]
 
 
-def _funding(one: Understood):  # type: ignore[no-untyped-def]
+def _funding(one: Understood) -> pd.DataFrame:
     return load_grid(one.grid, one.sheet.tables[0], one.sheet, "").funding
 
 
@@ -69,12 +72,12 @@ def _doubt(each: list[Understood]) -> str:
             return f"{one.grid.name} : pas les colonnes de {first.grid.name}"
     named = [doubts.years_of(one.grid.name) for one in each]
     if any(len(years) != 1 for years in named) or len(set.union(*named)) < len(each):
-        return "chacune n'a pas son année dans son nom : disent-elles le même argent ?"
+        return "leurs noms ne donnent pas à chacune son année : le même argent y est-il compté deux fois ?"
     for one, years in zip(each, named, strict=True):
         others = set(_funding(one)["year"].dropna().astype(int)) - years
         if others:
             return f"{one.grid.name} : des montants de {min(others)}"
-    if recap := summing_up(each):
+    if recap := recap_of(each):
         return f"{recap.grid.name} : vaut la somme des autres"
     return ""
 

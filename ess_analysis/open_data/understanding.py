@@ -17,7 +17,7 @@ import pandas as pd
 from ess_analysis import french, schema
 from ess_analysis.delimited import Note
 from ess_analysis.grids import Grid
-from ess_analysis.load import KIND_WORDS, STAGE_WORDS, closed_word
+from ess_analysis.load import STAGE_WORDS, kind_of
 from ess_analysis.open_data import doubts, scdl
 from ess_analysis.open_data.amounts import Amounts
 from ess_analysis.open_data.choosing import Table, the_table
@@ -28,6 +28,7 @@ from ess_analysis.sources import ColumnRead, SourceSheet, TableRead
 SCDL, GRANTS_360 = "SCDL", "360Giving"
 _ONE_EACH = ("recipient", "funder", "title", "programme", "year", "date", "axis", "places", "kind", "stage",
              "recipient_id", "funder_id")  # fmt: skip
+_DATED = r"\b(dates?|periode|annees?|exercice)\b"
 _REFERENCE = (
     r"\b(reference|ref|dossier|convention|deliberation|delib|decision|identifiant|id|identifier|numero)\b"
 )
@@ -76,6 +77,7 @@ class _Reading(Amounts):
         self._refuse_other_lines(columns)
         self._refuse_named_otherwise(amounts)
         self._refuse_repeated(columns)
+        self._tell_repeated(columns)
         self._refuse_struck()
         stage = self._stage(amounts)
         grid, table = self.table.grid, self.table
@@ -167,39 +169,51 @@ class _Reading(Amounts):
                 self._tell_other_lines(header, values)
 
     def _refuse_repeated(self, columns: list[ColumnRead]) -> None:
-        """The same money on several lines: one for each stage, year or date of payment of a grant."""
+        """The same money on several lines: one for each stage, or each year, of a grant."""
         money = [column.header for column in columns if column.role == "amount"]
         named = [column.header for column in columns if column.role in {"recipient", "title", "programme"}]
         if len(money) != 1 or not named:
             return
         euros = self._euros(money[0])[0].dropna()
-        words_of = {header: self.body[at].reindex(euros.index) for header, at in self.table.columns.items()}
+        cells = self._cells_beside(euros)
         whose = pd.Series("", index=euros.index)
         for header in named:
-            whose = whose + "\x1f" + words_of[header].astype("str").fillna("")
-        again = whose.duplicated(keep=False).mean() > 0.9
-        for header in [one for one in words_of if again and one not in {*money, *named}]:
-            if doubts.told_each_time(whose, euros, words_of[header]):
-                seen = " », « ".join(dict.fromkeys(words_of[header].dropna().astype("str").head(3)))
+            whose = whose + "\x1f" + cells[header].astype("str").fillna("")
+        if whose.duplicated(keep=False).mean() <= 0.9:
+            return
+        for header in [one for one in cells if one not in {*money, *named}]:
+            if doubts.told_each_time(whose, euros, cells[header]):
+                seen = " », « ".join(dict.fromkeys(cells[header].astype("str").head(3)))
                 self.missing.append(
-                    f"« {header} » (« {seen} ») : chaque bénéficiaire y a chaque fois le même montant ; le compter une fois ?"
+                    f"« {header} » (« {seen} ») : chaque bénéficiaire y a le même montant à chaque valeur ; "
+                    f"faut-il le compter une seule fois ?"
                 )
                 return
-        dates = [one for one in words_of if re.search(r"\b(dates?|periode|annees?|exercice)\b", words(one))]
-        others = [values.astype("str") for one, values in words_of.items() if one not in {*money, *dates}]
-        known = [one for one in words_of if re.search(_REFERENCE, words(one))]
-        if not dates or not known or not self.whole:
+
+    def _tell_repeated(self, columns: list[ColumnRead]) -> None:
+        """Told of the lines that are another one of the same reference, but for a date: payments of one grant."""
+        money = [column.header for column in columns if column.role == "amount"]
+        dates = {one for one in self.table.columns if re.search(_DATED, words(one))}
+        known = [one for one in self.table.columns if re.search(_REFERENCE, words(one))]
+        if len(money) != 1 or not dates or not known or not self.whole:
             return
-        alike = pd.concat([*others, euros], axis="columns").duplicated()
-        alike &= ~pd.concat([*words_of.values()], axis="columns").astype("str").duplicated()
-        alike &= words_of[known[0]].notna()
-        if alike.any():
-            worth = french.money(euros[alike].sum(), currency=self.currency)
+        euros = self._euros(money[0])[0].dropna()
+        cells = self._cells_beside(euros)
+        others = [cells[one] for one in cells if one not in {*money, *dates}]
+        alike = pd.concat([*others, euros], axis="columns").astype("str").duplicated()
+        alike &= ~pd.concat(cells.values(), axis="columns").astype("str").duplicated()
+        rows = alike.index[alike & cells[known[0]].notna()]
+        if len(rows):
+            worth = french.money(euros[rows].sum(), currency=self.currency)
             one, several = (
                 f"{verb} une autre, à une autre date, pour {worth} : versements d'une même subvention ?"
                 for verb in ("répète", "répètent")
             )
-            self.notes.append(about_rows("READ-REPEATED", "alert", alike.index[alike], one, several))
+            self.notes.append(about_rows("READ-REPEATED", "alert", rows, one, several))
+
+    def _cells_beside(self, euros: pd.Series) -> dict[str, pd.Series]:
+        """The cells of each column, on the rows of these amounts."""
+        return {header: self.body[at].reindex(euros.index) for header, at in self.table.columns.items()}
 
     def _names_said(self, read: Mapping[str, str], granted: set[int]) -> Iterator[tuple[str, pd.Series]]:
         """The columns read as givers and recipients, on the lines that hold an amount."""
@@ -469,7 +483,7 @@ def _rank(said: Meaning) -> tuple[bool, bool]:
 
 def _kinds(values: pd.Series) -> bool:
     """Whether a column tells cash from kind: at least half of its cells are words of kinds."""
-    return bool(values.map(lambda value: closed_word(str(value), KIND_WORDS) is not None).mean() >= 0.5)
+    return bool(values.map(lambda value: kind_of(str(value)) is not None).mean() >= 0.5)
 
 
 def _stages(values: pd.Series) -> bool:

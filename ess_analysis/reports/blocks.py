@@ -40,7 +40,7 @@ class Page:
     glossary: dict[str, str] = field(default_factory=dict)
     traces: dict[str, tuple[int, str, Mapping[str, Any]]] = field(default_factory=dict)  # number, as shown
     long: bool = False  # whether what is being made is a long table
-    told_there: set[int] = field(default_factory=set)  # numbers cited in long tables alone
+    only_in_long_tables: set[int] = field(default_factory=set)  # numbers cited there and nowhere else
     ids: set[str] = field(default_factory=set)
     figures: int = 0
     tables: int = 0
@@ -121,9 +121,9 @@ def _cited(made: Page, trace: Mapping[str, Any], text: str) -> tuple[int, bool]:
         made.ids.add(f"n{len(made.traces)}")
     number = made.traces[key][0]
     if not made.long:
-        made.told_there.discard(number)
+        made.only_in_long_tables.discard(number)
     elif first:
-        made.told_there.add(number)
+        made.only_in_long_tables.add(number)
     return number, first
 
 
@@ -305,9 +305,9 @@ def annex(made: Page) -> html.HtmlElement | None:
     entries = [_entry(made, number, trace, places) for number, _, trace in made.traces.values()]
     for entry in entries[:-1]:
         entry.tail = "\n"
-    for number in made.told_there:
+    for number in made.only_in_long_tables:
         entries[number - 1].set("class", "asked")
-    for number in range(1, len(entries) + 1) if made.told_there else ():
+    for number in range(1, len(entries) + 1) if made.only_in_long_tables else ():
         entries[number - 1].set("value", str(number))  # some are not shown
     return E.OL(*entries, {"data-places": _json(list(places))})
 

@@ -255,7 +255,7 @@ def _assembled(made: Page, name: str, provenance: Mapping[str, str]) -> str:
         body=_markup(made.blocks, "\n"),
         glossary=glossary,
         annex=_markup([annex] if annex is not None else []),
-        told_there=bool(made.told_there),
+        only_in_long_tables=bool(made.only_in_long_tables),
         provenance=provenance,
     )
 
