@@ -106,6 +106,8 @@ class Zygote:
             child = self._children[pid] = Child(pid, threading.Event())
             if pid in self._early_deaths:
                 child.end(self._early_deaths.pop(pid))
+            elif self._gone:  # between the birth and now: nobody will tell the death
+                child.end(-signal.SIGKILL)
         return child
 
     def read_ahead(self, data: Path) -> None:

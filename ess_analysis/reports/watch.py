@@ -168,7 +168,8 @@ def command(options: argparse.Namespace) -> int:
     batch.planned(options.data, options.notebooks, options.out, names=options.names)  # what is asked exists
     with served(options.out, pages, options.port) as address:
         print(f"{address} : la page ouverte suit vos enregistrements (Ctrl-C pour arrêter).", flush=True)
-        follow(options.data, options.notebooks, options.out, pages, names=options.names)
+        with suppress(KeyboardInterrupt):  # typed while it renders, or between two waits
+            follow(options.data, options.notebooks, options.out, pages, names=options.names)
     return 0
 
 
@@ -181,7 +182,7 @@ def follow(
     names: list[str] | None = None,
     stop: threading.Event | None = None,
 ) -> None:
-    """Nothing; every report is kept up to date until `stop` is set or Ctrl-C is typed."""
+    """Nothing; every report is kept up to date until `stop` is set or Ctrl-C is typed (KeyboardInterrupt, but while it waits)."""
     from watchfiles import watch
 
     changes = watch(
@@ -224,6 +225,8 @@ def _again(
     except DataError as error:
         print(f"{what} : {error}", flush=True)
         return
+    if first.interrupted or rest.interrupted:
+        raise KeyboardInterrupt
     rendered = len(first.rendered) + len(rest.rendered)
     failed = {report.file: why for report, why in [*first.failed, *rest.failed]}
     seconds = french.number(time.perf_counter() - start, 1)

@@ -111,9 +111,9 @@ def main() -> None:
                     gc.collect()
                     gc.freeze()
                     continue
-                pid = os.fork()
+                zygote, pid = os.getpid(), os.fork()
                 if pid == 0:
-                    _become_kernel(request, set_by_imports, library=library)
+                    _become_kernel(request, set_by_imports, zygote, library=library)
                 alive.add(pid)
                 print(json.dumps({"id": request["id"], "pid": pid}), file=answers)
     for pid in alive:
@@ -164,11 +164,12 @@ def _tell_deaths(alive: set[int], answers: Any) -> None:
         print(json.dumps({"pid": pid, "status": os.waitstatus_to_exitcode(status)}), file=answers)
 
 
-def _become_kernel(request: dict[str, Any], set_by_imports: dict[str, str], *, library: bool) -> None:
+def _become_kernel(
+    request: dict[str, Any], set_by_imports: dict[str, str], zygote: int, *, library: bool
+) -> None:
     """In the child: a kernel as `python -m ipykernel_launcher -f FILE` would be."""
     status = 1
     try:
-        zygote = os.getppid()
         os.setsid()
         _die_with_parent(zygote)
         signal.set_wakeup_fd(-1)
