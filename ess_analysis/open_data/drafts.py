@@ -122,7 +122,7 @@ def _unrecognised(path: Path, grids: list[Grid], sheet: str | None, why: str) ->
     about = SourceSheet(
         path, "", path.stem, "", "", "", "", encoding=grid.encoding, delimiter=grid.delimiter, tables=(table,)
     )
-    lacking = [] if "amount" in roles.values() else ["la colonne des montants"]
+    lacking = [] if "amount" in roles.values() else ["quelle est la colonne des montants ?"]
     if totals:
         listed = ", ".join(str(at + 1) for at in sorted(totals)[:20])
         lacking.append(f"des totaux ? si oui, sous [[table]] : skip_lines = [{listed}]")
