@@ -177,10 +177,10 @@ def of(name: str) -> str:
 
 
 _ARTICLES = {  # first words of institutions' names that take an article in a sentence
-    "la": ("ville", "commune", "métropole", "communauté", "région", "caisse", "chambre", "mission"),
-    "le": ("département", "conseil", "centre", "syndicat", "fonds", "territoire", "groupement"),
-    "l’": ("association", "agence", "union", "état"),
-    "les": ("villes", "communes", "associations", "territoires", "départements", "régions"),
+    "la": "ville commune métropole communauté région caisse chambre mission fondation préfecture direction banque fédération",
+    "le": "département conseil centre syndicat fonds territoire groupement ministère sénat comité",
+    "l’": "association agence union état assemblée académie office université établissement",
+    "les": "villes communes associations territoires départements régions",
 }
 
 
@@ -188,14 +188,14 @@ def the(name: str) -> str:
     """The name with the article its first word asks for: « la Ville de Lille », « Lille Métropole »."""
     first = name.split(" ")[0]
     for article, words in _ARTICLES.items():
-        if first.lower() in words and not first.isupper():
+        if first.lower() in words.split() and not first.isupper():
             return f"{article}{name}" if article.endswith("’") else f"{article} {name}"
     return name
 
 
 def is_plural(name: str) -> bool:
     """Whether the name asks for a plural verb: « Villes de Lille et Loos »."""
-    return name.split(" ")[0].lower() in _ARTICLES["les"]
+    return name.split(" ")[0].lower() in _ARTICLES["les"].split()
 
 
 def day(date: dt.date) -> str:

@@ -23,7 +23,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from ess_analysis import french, schema, territories
 from ess_analysis.errors import DataError
-from ess_analysis.load import Tables, load
+from ess_analysis.load import Tables, joined, load
 from ess_analysis.sources import UNSEALED
 from ess_analysis.workbooks import HEADER, money_format, saved
 from ess_analysis.writing import write_whole
@@ -145,8 +145,9 @@ _PAGE = (
 def write_template(file: str | Path, *, year: int, data: str | Path = "data/raw") -> list[Path]:
     """The files written: the workbook `file` to fill in for `year`, and its source sheet beside it.
 
-    The lists hold the axes, funders, territories, programmes and communes of the folder `data`. Raises
-    DataError where the file is there already: it may hold someone's work.
+    The lists hold the axes, funders, territories, programmes and communes of the folder `data`; those of a
+    first collection, whose folder is empty, are to be filled in. Raises DataError where the file is there
+    already: it may hold someone's work.
     """
     file = Path(file)
     sheet_file = file.with_name(file.name + ".toml")
@@ -163,7 +164,7 @@ def write_template(file: str | Path, *, year: int, data: str | Path = "data/raw"
             seen=there,
             todo="donnez un autre nom, ou retirez ces fichiers.",
         )
-    tables = load(data)
+    tables = _collected(Path(data))
     file.parent.mkdir(parents=True, exist_ok=True)
     book = _workbook(year, _choices(tables), sheet_file.name)
     write_whole(sheet_file, _source_sheet(file.name, year, tables).encode("utf-8"))
@@ -172,6 +173,12 @@ def write_template(file: str | Path, *, year: int, data: str | Path = "data/raw"
 
 
 # --- The lists -----------------------------------------------------------------------------------
+
+
+def _collected(data: Path) -> Tables:
+    """The tables of the earlier collections: none, where the folder is there and holds no file."""
+    first = data.is_dir() and not any(path.is_file() for path in data.rglob("*"))
+    return joined([]) if first else load(data)
 
 
 def _choices(tables: Tables) -> dict[str, list[str]]:

@@ -107,6 +107,8 @@ def test_composed_and_decomposed_accents_are_the_same_key() -> None:
         ("Association A", "l’Association A", "de l’Association A"),
         ("Lille Métropole", "Lille Métropole", "de Lille Métropole"),
         ("VILLE DE LILLE", "VILLE DE LILLE", "de VILLE DE LILLE"),
+        ("Assemblée nationale", "l’Assemblée nationale", "de l’Assemblée nationale"),
+        ("Fondation de France", "la Fondation de France", "de la Fondation de France"),
     ],
 )
 def test_the_name_of_an_institution_takes_its_article(name: str, inside: str, of: str) -> None:

@@ -162,6 +162,18 @@ def test_data_of_elsewhere_do_not_offer_our_communes(tmp_path: Path) -> None:
 # --- Filled in and dropped into the data ---------------------------------------------------------
 
 
+def test_a_first_collection_starts_from_lists_to_fill_in(tmp_path: Path) -> None:
+    (tmp_path / "raw").mkdir()
+    file, _ = write_template(tmp_path / "raw" / "collecte_2025.xlsx", year=2025, data=tmp_path / "raw")
+    book = openpyxl.load_workbook(file)
+    lists = {
+        column[0].value: [cell.value for cell in column[1:] if cell.value]
+        for column in book["Listes"].columns
+    }
+    assert lists["Axe"] == lists["Financeur"] == lists["Commune"] == []
+    assert lists["Étape"] == list(schema.STAGE_LABELS.values())
+
+
 def test_a_filled_workbook_loads_with_no_other_step(written: Path) -> None:
     tables = load(fill(written, TWO_YEARS))
     funding = tables.funding
