@@ -153,6 +153,10 @@ ASKED = {
         "Associations subventionnées (€), adhérents;;\n\nAssociation;2021;2022\n" + "".join(f"{n};{e};{e + 50}\n" for n, e in LINES),
         "la colonne des montants",
     ),
+    "a year that is only planned": (
+        "Subventions versées (2024 : prévisionnel);;\n\nAssociation;2023;2024\n" + "".join(f"{n};{e};{e + 50}\n" for n, e in LINES),
+        "l'étape de chaque année",
+    ),
     "givers in columns and nothing of money around": (
         "Porteur;Action;État;Ville;CAF\n" + "".join(f"{n};x;{e};{e + 50};{e + 100}\n" for n, e in LINES), "la colonne des montants",
     ),

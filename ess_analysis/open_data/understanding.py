@@ -439,6 +439,9 @@ class _Reading(Amounts):
                 Note("READ-STAGE", "info", f"Étape lue dans le titre ou le nom du fichier : {label}.")
             )
             return found[0]
+        if found and any(column.year for column in amounts):  # « versées (2024 : prévisionnel) »
+            told = french.listing(schema.STAGE_LABELS[stage] for stage in found)
+            self.missing.append(f"l'étape de chaque année : le titre dit à la fois {told}")
         self.notes.append(
             Note(
                 "READ-STAGE",
