@@ -285,6 +285,7 @@ _BESIDE = set(  # words that may stand beside an amount without changing what it
     "ttc net euro euros verse versee verses versees accorde accordee accordes accordees attribue attribuee attribues "
     "attribuees vote votee votes votees somme saison saisons numeraire exercice".split()
 )
+_EACH_YEAR = re.compile(r"(?:/ ?|\bpar )(?:ans?|annees?)\b")
 _MARKED = re.compile(rf"[A-JLN-Z][{_SPACES}]+(\d[\d.{_SPACES}]*,\d\d)")  # a letter apart: « N   82 584,28 »
 
 
@@ -343,8 +344,11 @@ def cell_amounts(text: str, decimal: str = "") -> list[Amount]:
     rest = text
     for amount in found:
         rest = rest.replace(amount.text, " ", 1)
-    bare = re.findall(r"[^\W_]+", strip_accents(_ASIDE.sub(" ", rest)).lower())
-    if set(bare) - _BESIDE:  # « 12 € 50 », « 2 x 500 € », « dont 300 € », « plafonné à 500 € »
+    aside = strip_accents(_ASIDE.sub(" ", rest)).lower()
+    bare = re.findall(r"[^\W_]+", aside)
+    if set(bare) - _BESIDE or _EACH_YEAR.search(
+        aside
+    ):  # « 12 € 50 », « 2 x 500 € », « dont 300 € », « 500 €/an »
         return []
     years = {amount.year for amount in found}
     return found if len(found) < 2 or (None not in years and len(years) == len(found)) else []

@@ -388,6 +388,8 @@ def _of_json(path: Path, name: str, content: bytes) -> Grid:
             todo="vérifiez le fichier, ou demandez un export en CSV.",
         ) from error
     lists = dict(_lists(whole))
+    if len(lists) > 1:  # an export may describe its columns beside its rows
+        lists = {where: rows for where, rows in lists.items() if where.rsplit("/", 1)[-1] not in _DESCRIBED}
     if len(lists) != 1:
         raise DataError(
             f"Le JSON ne contient pas une table et une seule : {name}.",
@@ -414,6 +416,7 @@ def _of_json(path: Path, name: str, content: bytes) -> Grid:
     return Grid(path, "", values, encoding="utf-8", notes=tuple(notes))
 
 
+_DESCRIBED = {"fields", "columns", "facets", "facet_groups", "links"}
 _TOTALS = {
     "total_count",
     "nhits",

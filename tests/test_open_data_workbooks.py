@@ -18,7 +18,7 @@ import ess_analysis as ess
 from ess_analysis import grids, sheet_facts
 from ess_analysis.errors import DataError
 from ess_analysis.load import Tables
-from ess_analysis.open_data import doubts
+from ess_analysis.open_data import currencies
 
 HEAD = ["Bénéficiaire", "Objet", "Montant voté"]
 ROWS: list[list[Any]] = [
@@ -209,8 +209,8 @@ def test_a_format_in_thousands_is_asked_unless_it_divides(tmp_path: Path, size: 
 
 
 def test_what_a_format_shows() -> None:
-    assert doubts.shown('_-* #,##0.00\\ [$€-40C]_-;[Red]-* "k"\\€') == "€ ; - k€"
-    assert doubts.shown("[$-40C]d mmmm yyyy") == "d mmmm yyyy"
+    assert currencies.shown('_-* #,##0.00\\ [$€-40C]_-;[Red]-* "k"\\€') == "€ ; - k€"
+    assert currencies.shown("[$-40C]d mmmm yyyy") == "d mmmm yyyy"
 
 
 @pytest.mark.parametrize(

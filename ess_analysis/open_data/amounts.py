@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -10,9 +11,9 @@ import pandas as pd
 
 from ess_analysis import french
 from ess_analysis.delimited import Note
-from ess_analysis.open_data import doubts
+from ess_analysis.open_data import currencies, doubts
 from ess_analysis.open_data.choosing import blank
-from ess_analysis.open_data.headers import IN_KIND_WORDS, Meaning, giver_or_year, meaning, words
+from ess_analysis.open_data.headers import IN_KIND_WORDS, OWED, Meaning, giver_or_year, meaning, words
 from ess_analysis.open_data.lines import Lines, about_rows, digits, lettered
 from ess_analysis.sources import ColumnRead
 
@@ -44,7 +45,7 @@ class Amounts(Lines):
             ):
                 if doubts.are_numbers(self._values(header)):
                     meanings[header] = replace(full, field="")
-            elif unsaid and not full.role and full.why != Meaning().why:
+            elif unsaid and not full.role and full.why not in (Meaning().why, OWED):
                 meanings[header] = full
         self.table = replace(self.table, meanings=meanings)
 
@@ -153,7 +154,13 @@ class Amounts(Lines):
             kept = self._without_sums([*read, *unsure], ask=False)
             read, unsure = [one for one in read if one in kept], [one for one in unsure if one in kept]
         if len(unsure) == 1 and not read and not wordy and self._alone(unsure[0]):
-            text = f"« {unsure[0]} » est lu comme le montant : c'est la seule colonne de sommes."
+            others = [f"« {one} » ({why})" for one, why in self._other_sums(unsure[0])]
+            beside = (
+                f" ; laissé de côté : {french.listing(others)}"
+                if others
+                else " : c'est la seule colonne de sommes"
+            )
+            text = f"« {unsure[0]} » est lu comme le montant{beside}."
             self.notes.append(Note("READ-AMOUNT-COLUMN", "alert", text))
             read, unsure = unsure, []
         asked = f" (« {' », « '.join(unsure)} » ?)" if unsure else ""
@@ -168,9 +175,16 @@ class Amounts(Lines):
         self._refuse_shift(read)
         return [self._column(header) for header in read]
 
+    def _other_sums(self, header: str) -> Iterator[tuple[str, str]]:
+        """The columns of numbers that their own names leave out, with why."""
+        for one, said in self.table.meanings.items():
+            named = not said.role and said.why != Meaning().why and not doubts.other_numbers(words(one))
+            if one != header and named and doubts.are_numbers(self._values(one)):
+                yield one, said.why
+
     def _alone(self, header: str) -> bool:
         """Whether no other column of the table holds sums, read or not."""
-        if doubts.unit([words(header)]):
+        if currencies.unit([words(header)]):
             return False
         others = [
             one
@@ -206,16 +220,17 @@ class Amounts(Lines):
         }
         if not any(signs.values()):
             return ""
-        says = {}
+        says, both = {}, False
         for sign, other in ((",", "."), (".", ",")):
             s, o = re.escape(sign), re.escape(other)
             long = bare.str.fullmatch(rf"[-−(]?(?:(?:0|\d{{4,}}){s}\d{{3}}|\d+{s}\d{{4,}})\)?").any()
-            cents = bare.str.fullmatch(rf"[-−(]?\d+{s}\d{{1,2}}\)?").any() and not signs[sign]
+            cents = bare.str.fullmatch(rf"[-−(]?\d+{s}\d{{1,2}}\)?").any()
+            both = both or bool(cents and signs[sign])  # « 1 500,00 » and « 1,500 » in the same column
             grouped = bare.str.fullmatch(
                 rf"[-−(]?(?:\d{{1,3}}(?:{o}\d{{3}})+{s}\d+|\d{{1,3}}(?:{o}\d{{3}}){{2,}})\)?"
             ).any()
-            says[sign] = bool(long or cents or (grouped and not signs[sign]))
-        if says[","] != says["."]:
+            says[sign] = bool(long or (cents and not signs[sign]) or (grouped and not signs[sign]))
+        if says[","] != says["."] and not both:
             return "," if says[","] else "."
         self.missing.append(
             f"le signe décimal : « {next(iter(texts[bare.str.fullmatch(r'[1-9][0-9]{0,2}[.,][0-9]{3}')]), '')} » se lit de deux façons"
@@ -342,38 +357,50 @@ class Amounts(Lines):
     def _currency(self) -> str:
         """The one currency that a header, a column or the signs in the cells say."""
         amounts = self.table.role("amount")
-        found = {self.table.meanings[header].currency for header in amounts} - {""}
+        found = {self.table.meanings[header].currency for header in amounts} - {""} | currencies.named(
+            amounts
+        )
         for header in self.table.role("currency"):
             codes = {str(value).strip().upper() for value in self._values(header)}
             found |= {
                 {"€": "EUR", "EURO": "EUR", "EUROS": "EUR", "£": "GBP"}.get(code, code) for code in codes
             }
+        found |= (
+            {"EUR"} if any(re.search(r"€|\beuros?\b", header, re.IGNORECASE) for header in amounts) else set()
+        )
+        for header, said in self.table.meanings.items():
+            if not said.role and (own := currencies.said_alone(pd.unique(self._values(header))[:20])):
+                found |= own
         dollar = None
         for header in amounts if not found - {"EUR"} else []:
             texts = (
                 self._values(header).map(lambda value: value if isinstance(value, str) else "").astype("str")
             )
-            signs = {"EUR": r"€|\beuros?\b", **doubts.CURRENCIES}
+            signs = {"EUR": r"€|\beuros?\b", **currencies.CURRENCIES}
             found |= {
                 code for code, sign in signs.items() if texts.str.contains(sign, regex=True, case=False).any()
             }
             signed = texts[texts.str.contains("$", regex=False)]
-            dollar = dollar or doubts.bare_dollar([header, *signed.head(1)])
-        dollar = dollar if found else dollar or doubts.bare_dollar(self._titles())
+            dollar = dollar or currencies.bare_dollar([header, *signed.head(1)])
+        dollar = dollar if found else dollar or currencies.bare_dollar(self._titles())
         if dollar:
             self.missing.append(f"la monnaie : « {dollar} » est le dollar de quel pays (USD, CAD…) ?")
-        shown = doubts.shown_currencies(self._formats())
+        shown = currencies.shown_currencies(self._formats())
         found = found or shown
-        for sign in sorted(sign for sign in shown if not re.fullmatch("[A-Z]{3}", sign)):
-            self.missing.append(f"la monnaie : le format des montants montre « {sign} »")
-        around = doubts.currencies(self._titles()) | shown
+        for sign in sorted(sign for sign in found if not re.fullmatch("[A-Z]{3}", sign)):
+            where = "le format des montants" if sign in shown else "l'en-tête"
+            self.missing.append(f"la monnaie : {where} montre « {sign} »")
+        around = currencies.named(self._titles()) | shown
         if around and not found:
             found = around
         elif around - found:
             self.missing.append(
                 f"la monnaie : {', '.join(sorted(around | found))} selon l'endroit du fichier"
             )
-        english = any(re.search(r"\b(amount|paid|award\w*|grants?)\b", words(header)) for header in amounts)
+        english = any(
+            re.search(r"\b(amount|paid|award\w*|grants?|agreement|value|funding)\b", words(header))
+            for header in amounts
+        )
         if english and not found:
             self.missing.append("la monnaie : les en-têtes sont en anglais et rien ne la dit")
         if len(found) > 1:
@@ -402,16 +429,18 @@ class Amounts(Lines):
             for value in grid.values.iloc[:200].to_numpy().ravel()
             if isinstance(value, str) and re.search(r"\ben (?:milliers|k ?€|k ?euros)", value, re.IGNORECASE)
         ]
-        found = doubts.unit([*self._titles(), *skipped, *elsewhere, self.table.grid.sheet, self.path.stem])
-        found = found or doubts.shown_unit(self._formats())
+        found = currencies.unit(
+            [*self._titles(), *skipped, *elsewhere, self.table.grid.sheet, self.path.stem]
+        )
+        found = found or currencies.shown_unit(self._formats())
         amounts_at = {self.table.columns[column.header] for column in amounts}
         for header, at in self.table.columns.items():
             if not found and at not in amounts_at:
                 found = (
-                    doubts.unit([header])
+                    currencies.unit([header])
                     if self.table.meanings[header].role == "" and len(header) < 40
                     else None
                 )
-                found = found or doubts.unit_alone(pd.unique(self._values(header))[:50])
+                found = found or currencies.unit_alone(pd.unique(self._values(header))[:50])
         if found:
             self.missing.append(f"l'unité des montants : « {found} » est écrit hors de leur en-tête")

@@ -15,107 +15,6 @@ import pandas as pd
 from ess_analysis import french
 from ess_analysis.load import distinct_amounts, kind_of
 
-# --- Units and currencies outside the header -------------------------------------------------------
-
-_UNIT = re.compile(
-    r"\bk ?€|\bm ?€|\bk(?:ilo)?-?euros?\b|\bm(?:é|e)ga-?euros?\b|\bkf\b|\b(?:en|in) (?:milliers|millions|thousands)\b|"
-    r"\bmilliers? (?:d['’ ]?\s*)?(?:€|euros?)|\bmillions? (?:d['’ ]?\s*)?(?:€|euros?)|[x×*] ?1[ .]?000\b|"
-    r"\bcentimes?\b|£ ?k\b|\bk ?£|€ ?k\b|\bk ?eur(?:os?)?\b|\bk[eE]\b|\bunit[ée]s? ?:? ?1[ .]?000\b|\(0{3} ?€\)|^0{3} ?€",
-    re.IGNORECASE,
-)
-CURRENCIES = {
-    "XPF": r"\b(?:xpf|cfp|francs? pacifiques?|f\.? ?cfp)\b",
-    "XOF": r"\b(?:f\.? ?cfa|fcfa|xof)\b",
-    "CHF": r"\b(?:chf|francs? suisses?|sfr)\b",
-    "FRF": r"\bfrancs?\b(?! (?:pacifique|suisse|cfp))",
-    "GBP": r"£|\bgbp\b|\bpounds?\b|\bsterling\b",
-    "USD": r"\busd\b|\bus ?\$|\bdollars? (?:us|am[ée]ricains?)\b",
-    "CAD": r"\bcad\b|\bca ?\$|\$ ?can?\b|\bdollars? canadiens?\b",
-}
-_DOLLARS = r"\$|\bdollars?\b"  # of which country, only a person can say
-_EURO = r"€|\beur(?:os?)?\b"
-_SIGN = re.compile(
-    r"\[\$([^\]-]+)-?([^\]]*)\]"
-)  # of a number format: [$€-40C], a sign and the country that writes it so
-_FORMAT = re.compile(r'"([^"]*)"|\\(.)|\[\$([^\]-]*)[^\]]*\]|\[[^\]]*\]|[_*].|[0#?.,]+|(.)')
-_UNIT_ALONE = re.compile(
-    r"(?:en )?(?:k ?€|m ?€|keur|kf|milliers?|millions?|k|centimes?|kiloeuros?)", re.IGNORECASE
-)
-
-
-def unit(texts: Iterable[str]) -> str | None:
-    """The first text that says amounts are in thousands, millions or cents."""
-    return next((text.strip()[:80] for text in texts if _UNIT.search(text)), None)
-
-
-def shown(number_format: str) -> str:
-    """The words and signs that a number format writes around the digits."""
-    said = (
-        "".join(part or "" for part in found.groups()) or " " for found in _FORMAT.finditer(number_format)
-    )
-    return " ".join("".join(said).split())
-
-
-def shown_currencies(number_formats: Iterable[str]) -> set[str]:
-    """The currencies that number formats show, the euro included; a sign of none of them stands for itself."""
-    found: set[str] = set()
-    for one in number_formats:
-        signs = [(sign.strip(), country.upper()) for sign, country in _SIGN.findall(one) if sign.strip()]
-        foreign = {
-            sign for sign, country in signs
-            if "$" in sign and not (sign in ("$", "US$") and re.fullmatch("|409|.*US", country))
-        }  # fmt: skip
-        words = shown(one)
-        codes = {
-            code
-            for code, sign in {"EUR": _EURO, **CURRENCIES}.items()
-            if re.search(sign, words, re.IGNORECASE)
-        }
-        if re.search(r"\bF\b", words):
-            codes.add("FRF")
-        if any("$" in sign and sign not in foreign for sign, _ in signs):
-            codes.add("USD")
-        elif "$" in words and not foreign | codes:
-            codes.add("$")
-        found |= foreign or codes or {sign for sign, _ in signs}
-    return found
-
-
-def scaled(number_format: str) -> bool:
-    """Whether a number format shows euros divided by a thousand: the value of the cell is whole."""
-    return bool(re.search(r"[0#],+(?![0#,])", number_format))
-
-
-def shown_unit(number_formats: Iterable[str]) -> str | None:
-    """The first number format that says amounts are in thousands, millions or cents, and does not divide them."""
-    return next((one for one in number_formats if not scaled(one) and _UNIT.search(shown(one))), None)
-
-
-def unit_alone(values: Iterable[object]) -> str | None:
-    """The first value of a column that is nothing but a unit (« k€ »)."""
-    return next((str(value) for value in values if _UNIT_ALONE.fullmatch(str(value).strip())), None)
-
-
-def currencies(texts: Iterable[str]) -> set[str]:
-    """The currencies other than the euro that texts around the table name."""
-    return {
-        code for text in texts for code, sign in CURRENCIES.items() if re.search(sign, text, re.IGNORECASE)
-    }
-
-
-def bare_dollar(texts: Iterable[str]) -> str | None:
-    """The first text that says dollars, and not of which country."""
-    named = f"{CURRENCIES['USD']}|{CURRENCIES['CAD']}"
-    return next(
-        (
-            text.strip()[:60]
-            for text in texts
-            if re.search(_DOLLARS, re.sub(named, " ", text, flags=re.IGNORECASE))
-        ),
-        None,
-    )
-
-
 # --- Lines that are not grants ---------------------------------------------------------------------
 
 _OWN_MONEY = r"(?:autofinancement|(?:fonds|ressources) propres|emprunts?|benevolat)\b"
@@ -194,7 +93,7 @@ def stages_told(values: pd.Series) -> str | None:
     """The words of a column that tells lines by their stage, budget or account: « BP », « CA 2013 », « payé »."""
     said = _categories(values)
     stage = (
-        r"(?:ae|cp|engagements?|mandatements?|liquidations?|demandes?|attributions?|notifications?|paiements?|versements?|"
+        r"(?:ae|cp|engagee?s?|engagements?|mandats?|mandatements?|liquidations?|demandes?|attributions?|notifications?|paiements?|versements?|"
         r"autorisations? d engagement|credits? de paiement|bp|bs|ca|dm ?\d?|"
         r"budget primitif|compte administratif|voter?|votee?s?|payee?s?|versee?s?|realisee?s?|prevue?s?|"
         r"proposee?s?|mandatee?s?|liquidee?s?)(?: (?:19|20)\d\d)?"
@@ -251,6 +150,37 @@ def other_kind(values: pd.Series, means_kind: bool = False) -> str | None:
     )
 
 
+_ACCOUNTS = r"\b(?:comptes?|articles?|imputations?|nature comptable|account)\b"
+_NO_GRANT_ACCOUNT = r"(?:6[0-4]|66|68|7\d|16|2[13])\d{1,5}"  # of the M14, M52 and M57 charts: purchases, wages, works, receipts
+_SPENDING = (
+    r"\b(?:nature|type|categorie|libelle)\b.*\b(?:depenses?|charges?|achats?)\b|"
+    r"\b(?:expense|expenditure|spend)s?\b.*\b(?:type|category|description)\b|^(?:expense|expenditure)s?$"
+)
+_GRANTED_WORDS = r"\b(?:subventions?|subv|aides?|participations?|concours|dotations?|secours|bourses?|grants?|funding|donations?)\b"
+
+
+def other_spending(header: str, values: pd.Series) -> str | None:
+    """The first value of a column of accounts, or of kinds of spending, that is no grant: « 60612 », « Électricité »."""
+    if re.search(_ACCOUNTS, header):
+        codes = values.astype("str").str.strip().str.removesuffix(".0")
+        found = codes[codes.str.fullmatch(_NO_GRANT_ACCOUNT).fillna(False).astype("bool")]
+        if len(found):
+            return str(found.iloc[0])
+    if re.search(_SPENDING, header):
+        return next((one for one in _categories(values) if not re.search(_GRANTED_WORDS, bare(one))), None)
+    return None
+
+
+def versions(header: str, values: pd.Series) -> str | None:
+    """The values of a column that numbers the versions of a grant, or its amendments: do they add up?"""
+    said = [str(value).strip().removesuffix(".0") for value in pd.unique(values)]
+    amended = re.search(r"\b(?:avenants?|amendments?)\b(?!.*\bdate\b)", header)
+    if amended and any(re.search(r"[1-9]|\bavenant\b", bare(one)) for one in said):
+        return said[0]
+    several = re.search(r"\b(?:versions?|revision)\b", header) and len(said) > 1
+    return " », « ".join(said[:3]) if several else None
+
+
 _NOBODYS = re.compile(
     rf"{_OWN_MONEY}(?: valorise\w*| bancaires?)?$|contributions? volontaires?|"
     r"(?:reserves?|provisions?|subventions?|credits?|dotations?|aides?|enveloppes?|associations?|divers\w*)\b.*"
@@ -260,9 +190,22 @@ _NOBODYS = re.compile(
 
 
 def nobodys_grant(values: pd.Series) -> str | None:
-    """The first name that is no giver's and no recipient's: own money, volunteers, a reserve that is not given out."""
+    """The first name that is no giver's and no recipient's: own money, volunteers, a reserve that is not given out.
+
+    « idem » is one where it comes often: an association of 10 000 may be called so.
+    """
+    again = values[
+        values.map(lambda value: isinstance(value, str) and bare(value) in {"idem", "ibid", "ibidem", "id"})
+    ]
+    ditto = {*again} if len(again) > 0.02 * len(values) else set()
     return next(
-        (value for value in pd.unique(values) if isinstance(value, str) and _NOBODYS.match(bare(value))), None
+        (
+            value
+            for value in pd.unique(values)
+            if isinstance(value, str)
+            and (_NOBODYS.match(bare(value)) or re.fullmatch(r"[\s\"'″”“«»,;:]+", value) or value in ditto)
+        ),
+        None,
     )
 
 

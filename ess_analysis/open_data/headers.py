@@ -60,6 +60,7 @@ class Meaning:
 def words(header: str) -> str:
     """The words of a header, bare: « nomBeneficiaire » → « nom beneficiaire »."""
     text = re.sub(r"(?<=[:/])0[:/]", "", french.nfc(header))  # 360Giving: « Recipient Org:0:Name »
+    text = re.sub(r"\b[kK](CHF|USD|CAD|GBP)\b", lambda found: f" k{found[1].lower()} ", text)
     text = re.sub(r"(?<=[a-zà-ÿ])(?=[A-Z])", " ", text)
     text = re.sub(r"(?<=[^\W\d_])(?=(?:19|20)\d\d(?!\d))", " ", text)  # « BP2017 »
     text = text.replace("k€", " keur ").replace("K€", " keur ").replace("M€", " meur ").replace("€", " eur ")
@@ -75,9 +76,11 @@ _FILLER = {"de", "du", "des", "la", "le", "les", "l", "d", "a", "au", "aux", "en
            "fonds", "concours",
            "totale", "totaux", "global", "globale", "annuel", "annuelle", "ttc", "association", "associations", "beneficiaire",
            "beneficiaires", "pour", "par", "exercice", "annee", "an", "n", "gbp", "usd", "chf", "keur", "meur", "organisme",
-           "ville", "titre", "commune", "departement", "region", "metropole", "conseil", "municipal", "cm", "cp", "tiers", "sur",
+           "regionale", "departementale", "communale", "municipale", "metropolitaine", "intercommunale", "nationale", "ville",
+           "titre", "commune", "departement", "region", "metropole", "conseil", "municipal", "cm", "cp", "tiers", "sur",
            "numeraire", "publique", "public", "publiques", "publics", "detail", "of", "the", "grant", "grants", "award", "in",
-           "funding", "funds", "value", "1", "2", "3", "4", "5", "subvention", "subventions", "direct",
+           "funding", "funds", "value", "kchf", "kusd", "kcad", "kgbp", "md", "mds", "milliards",
+           "francs", "suisses", "1", "2", "3", "4", "5", "subvention", "subventions", "direct",
            "directe", "directes", "detr", "dsil", "etat",
            "sub", "subv", "mnt", "milliers", "millions", "remboursable", "remboursables", "recuperable", "recuperables",
            "caution", "cautions", "emprunt", "emprunts", "garantis", "garanti", "accordees"}  # fmt: skip
@@ -94,19 +97,28 @@ _STAGES = {
 }
 _ACCOUNTS = r"\b(mandats emis|ca)\b"  # the account of what was paid
 _SECTIONS = r"\b(fonctionnement|investissement|equipement|exceptionnel\w*|projets?|action\w*|charges?|capital|revenue)\b"
+OWED = "loyer, facture ou cotisation, ce n'est pas un financement"
 _NOT_FUNDING = (
     (r"\b(demand\w*|sollicit\w*|request\w*|applied)\b", "montant demandé, ce n'est pas un financement"),
+    (r"\b(non (retenu|attribu|accord|vote|verse|octroy)\w*|refus\w*|rejet\w*|ajourn\w*|annul\w*|rembours(e|ee|es|ees|ement|ements))\b",
+     "montant refusé, annulé ou rendu, ce n'est pas un financement"),
+    (r"\b(loyers?|cotisations?|penalites?|amendes?|factures?|facturee?|marches?|salaires?|honoraires?|remunerations?)\b",
+     OWED),
     (r"^montants? (total |global |previsionnel )?(du|de la|de l|d un|des) (projet|action|programme|operation|evenement|manifestation)s?\b|"
      r"\b(cout|couts|cost|budget\w*|depense\w*|assiette|eligible\w*|subventionnable\w*|travaux|operation)\b",
      "coût ou budget du projet, ce n'est pas un financement"),
     (r"\b(taux|po\w*tage|pct|rate|ratio|levier|part)\b|%|"
-     r"\b(par|per) (adherent|habitant|hab|eleve|licencie|membre|enfant|head|capita)\w*\b|\b(adherent|habitant|licencie|eleve)$",
+     r"\b(mensuel\w*|trimestriel\w*|unitaires?|horaires?)\b|"
+     r"\b(par|per) (mois|adherent|habitant|hab|eleve|licencie|membre|enfant|head|capita)\w*\b|\b(adherent|habitant|licencie|eleve)$",
      "proportion"),
     (r"\b(reste|restant|reliquat|solde|ecart|difference|cumul\w*|n 1|moyenne|plafond|minimum|maximum|evolution|rappel|precedent\w*)\b",
      "montant dérivé d'un autre"),
     (r"\b(nombre|nb|number|effectif\w*|population|pop\d*|lat\w*|long\w*|surface)\b", "dénombrement ou mesure"),
 )  # fmt: skip
-_GRANTED = r"(grants?|funding|funds|award) (awarded|paid|offered|value)( gbp)?|(value|total) (of )?(grant|award|funding)s?( gbp)?"
+_GRANTED = (
+    r"(grants?|funding|funds|award|agreement) (awarded|approved|paid|offered|value)( gbp)?|"
+    r"(value|total) (of )?(grant|award|funding)s?( gbp)?"
+)
 _APART = r"\b(hors|sauf|hormis|excluding|excl|non compris) .*"  # what the amount does not hold
 IN_KIND_WORDS = "avantages en nature, sans montant"
 _IN_KIND = r"\b(en nature|avantages? en nature|in kind|prestations? en nature|valorisation\w*|mises? a disposition)\b"
@@ -171,12 +183,14 @@ def _amount(said: str) -> Meaning | None:
     for pattern, why in _NOT_FUNDING:
         if re.search(pattern, said):
             granted = re.match(r"(subventions?|aides?|dotations?|participations?)\b", said) and (
-                why.startswith("coût") or re.search(r"\bpart\b", said)
+                why.startswith("coût") or why == OWED or re.search(r"\bpart\b", said)
             )
             return Meaning("amount", sure=False, section=said) if granted else Meaning(why=why)
+    years = set(re.findall(r"\b(?:19|20)\d\d\b", said))
+    year = int(next(iter(years))) if len(years) == 1 else None
     if re.search(_IN_KIND, said):
         words_only = not re.search(r"\b(montant|estimation|valorisation|valeur|amount)\b", said)
-        return Meaning("" if words_only else "amount", kind="in_kind", why=IN_KIND_WORDS)
+        return Meaning("" if words_only else "amount", kind="in_kind", year=year, why=IN_KIND_WORDS)
     kind = ""
     if re.search(r"\b(prets?|loans?|avances? (remboursables?|recuperables?))\b", said):
         kind = "loan"
@@ -185,21 +199,19 @@ def _amount(said: str) -> Meaning | None:
     stages = [stage for stage, pattern in _STAGES.items() if re.search(pattern, said)]
     if "awarded" in stages and "bp" in tokens:
         stages.remove("planned")  # voted in the budget of that year
-    years = re.findall(r"\b(?:19|20)\d\d\b", said)
     sections = " ".join(sorted(set(re.findall(_SECTIONS, said))))
     rest = re.sub(_SECTIONS, " ", said)
     for pattern in _STAGES.values():
         rest = re.sub(pattern, " ", rest)
     rest = re.sub(r"\b(?:19|20)\d\d\b", " ", rest)
     part = re.search(r"\b(avances?|acomptes?)\b", said) and not kind  # a part of an amount, not the amount
-    sure = set(rest.split()) <= _MONEY | _FILLER and len(stages) < 2 and len(set(years)) < 2 and not part
-    unit = 1000.0 if tokens & {"keur", "milliers"} else 1_000_000.0 if tokens & {"meur", "millions"} else 1.0
+    sure = set(rest.split()) <= _MONEY | _FILLER and len(stages) < 2 and len(years) < 2 and not part
     return Meaning(
         "amount",
         stage=stages[0] if len(stages) == 1 else "",
         kind=kind,
-        year=int(years[0]) if len(set(years)) == 1 else None,
-        unit=unit,
+        year=year,
+        unit=next((unit for unit, said in _UNITS.items() if tokens & said), 1.0),
         currency=_currency(tokens),
         section=sections,
         field="montant" if said.replace(" ", "") == "montant" else "",
@@ -207,9 +219,17 @@ def _amount(said: str) -> Meaning | None:
     )
 
 
+_UNITS = {
+    1e3: {"keur", "milliers", "kchf", "kusd", "kcad", "kgbp"},
+    1e6: {"meur", "millions"},
+    1e9: {"md", "mds", "milliards"},
+}
+
+
 def _currency(tokens: set[str]) -> str:
     """The currency that the words of a header say; a dollar alone is that of no country."""
-    return next((code for code in ("EUR", "GBP", "CHF", "USD", "CAD") if code.lower() in tokens), "")
+    codes = ("EUR", "GBP", "CHF", "USD", "CAD")
+    return next((code for code in codes if tokens & {code.lower(), f"k{code.lower()}"}), "")
 
 
 def _signed(said: str) -> Meaning | None:
@@ -273,11 +293,12 @@ _OTHERS = (
     ("recipient_id", r"\battrib(utaire)? (id|siret)$|\b(identification|identifiant|id|siret)\b.*\battributaires?\b"),
     ("funder_id", r"^funding org\w*( \d+)? (identifier|id)$|^(coll(ectivite)?|autorite administrative) (siret|id)$"),
     ("funder", r"^funding org\w* name$|^coll(ectivite)? nom$|^autorite administrative( nom)?$|"
-               r"^(financeur|collectivite|nom collectivite|administration|service attribuant)$"),
+               r"^(financeur|collectivite|nom collectivite|administration|payeur|((service|organisme|collectivite) )?attribuant)$"),
     ("recipient_id", r"^recipient org\w* (identifier|id)$|\b(siret|siren)\b"),
     ("recipient", r"^(nom )?(de )?(l )?attrib(utaires?)?( nom)?$|"
                   r"^(maitre d ouvrage|destinataire|laureat|demandeur|porteur( de projet)?|beneficiary|applicant|club|"
-                  r"name of organi[sz]ation|group|company|charity)s?( name)?$|^(grant )?beneficiary$|^recipient (org\w*|ind) name$|"
+                  r"name of organi[sz]ation|group|company|charity|payee|ong|grantee)s?( name)?$|"
+                  r"^recipient (legal|operating) name$|^(grant )?beneficiary$|^recipient (org\w*|ind) name$|"
                   r"^(nom )?(de )?(l )?(association|entreprise|societe|organisme|organi[sz]ation|structure|tiers|recipient|supplier)s?"
                   r"( nom| name)?$|"
                   r"^(nom|denomination|designation)( de| du| des)?( l| la)? ?(association|organisme|structure|tiers)\b|^raison sociale\b|"
@@ -285,13 +306,15 @@ _OTHERS = (
                   r"^(?!.*\b(nombre|nb|number|effectifs?|nature|juridique|identification|identifiant|forme|type|statut|categorie)\b).*\bbeneficiaires?\b"
                   r"(?!.*\b(adresse|code|commune|ville|departement)\b)"),
     ("recipient", r"^(denomination|designation|nom)$"),
-    ("title", r"^(objets?|intitule\w*|libelle|title|titre|description|descriptif|nom du projet|projet|action)\b"),
+    ("title", r"^(objets?|intitule\w*|libelle|title|titre|description|descriptif|nom du projet|projet|action)\b|"
+              r"^(purpose( of (the )?grant)?|grant purpose|project( title| name)?)$"),
     ("programme", r"^(grant programme title|programme name|programme|dispositif|nom demarche ds)$"),
     ("year", r"^(?:subvention |aide )?(annees?|exercice|millesime|year|an)"
              r"( budgetaire| versement| de versement| d attribution| de la subvention)?$"),
     ("date", r"^(date|acte date|(date|year) of (award|grant|payment|decision))$|\b(award|approval|decision|payment) date$|"
              r"^date (grant )?(awarded|approved|agreed|paid)$|"
-             r"^(date (de |d )?(attribution|decision|vote|deliberation|la decision|convention|versement|signature)\w*)$"),
+             r"^(date (de |d )?(attribution|decision|vote|deliberation|la decision|convention|versement|paiement|mandatement|octroi|"
+             r"signature)\w*)$"),
     ("currency", r"^(currency|devise|monnaie)$"),
     ("stage", r"^etape$"),
     ("kind", r"^forme$|^(forme|type)( de| d)?( l| la)? (aide|subvention)$"),

@@ -166,7 +166,9 @@ class Lines:
             for row in self.filled.index.intersection([*range(r1, r2 + 1)])
             if self.filled.loc[row, named_at].any()
         ]
-        alone &= ~self.filled.index.isin(covered)  # such an amount is refused where it is read
+        sums = set().union(*(doubts.vertical_sums(self.table.grid.formulas, at) for at in amounts))
+        formulas = [row for row, at in self.table.grid.formulas if at in amounts and row not in sums]
+        alone &= ~self.filled.index.isin([*covered, *formulas])  # such an amount is refused where it is read
         if self.filled.shape[1] < 2 or not alone.any():
             return
         rows = self.filled.index[alone]
@@ -357,7 +359,10 @@ class Lines:
         named = [row for row in filled.index[filled.le(usual / 2)] if doubts.is_summary(self._words_of(row))]
         if usual < 2:  # a list of names and amounts: only words and place tell
             named = [row for row in filled.index if doubts.begins_summary(self._words_of(row))]
-            after = [row for row in filled.index if last is not None and row > last]
+            under = last is not None and bool(
+                (filled.index < last).any()
+            )  # a total that comes first ends nothing
+            after = [row for row in filled.index if under and last is not None and row > last]
             after = after if len(after) < max(4, len(filled) / 10) else []
         for row in list(dict.fromkeys([*after, *named, *doubts.thin_tail(filled)]))[:3]:
             self.missing.append(

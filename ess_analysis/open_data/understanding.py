@@ -28,7 +28,7 @@ from ess_analysis.sources import ColumnRead, SourceSheet, TableRead
 SCDL, GRANTS_360 = "SCDL", "360Giving"
 _ONE_EACH = ("recipient", "funder", "title", "programme", "year", "date", "axis", "places", "kind", "stage",
              "recipient_id", "funder_id")  # fmt: skip
-_DATED = r"\b(dates?|periode|annees?|exercice)\b"
+_DATED = r"\b(dates?|periode|annees?|exercice|saison|financial year)\b"
 _REFERENCE = (
     r"\b(reference|ref|dossier|convention|deliberation|delib|decision|identifiant|id|identifier|numero)\b"
 )
@@ -148,7 +148,7 @@ class _Reading(Amounts):
         meant = self.table.meanings
         for name, values in self._names_said(read, granted):
             if said := doubts.nobodys_grant(values):
-                self.missing.append(f"« {name} » dit « {said} » : faut-il compter ces lignes ?")
+                self.missing.append(f"« {name} » dit « {said} » : faut-il compter ces lignes, et pour qui ?")
         for header in self.table.columns:
             role = read.get(header, "")
             if role in _FACTS:
@@ -161,6 +161,12 @@ class _Reading(Amounts):
             )
             if refused and role != "title":
                 self.missing.append(f"« {header} » dit « {refused} » : faut-il compter ces lignes ?")
+            elif spent := doubts.other_spending(words(header), values):
+                self.missing.append(f"« {header} » dit « {spent} » : est-ce une subvention ?")
+            elif told := doubts.versions(words(header), values):
+                self.missing.append(
+                    f"« {header} » (« {told} ») : ces montants s'ajoutent-ils ou se remplacent-ils ?"
+                )
             elif other and role not in {"title", "axis", "programme"}:
                 self.missing.append(f"« {header} » dit « {other} » : est-ce la forme de l'aide ?")
             elif role not in {"kind", "stage"} and (stages := doubts.stages_told(values)):
@@ -395,9 +401,10 @@ class _Reading(Amounts):
         if year or any(column.year for column in columns):
             return
         if not dated:
-            left = [one for one in self.ignored if re.search(r"\b(dates?|annees?|exercice)\b", words(one))]
+            left = [one for one in self.ignored if re.search(_DATED, words(one))]
+            cells = (str(value) for one in left for value in self._values(one).head(1))
             why = (
-                f"« {' », « '.join(left)} » ne la disent pas assez"
+                f"« {' », « '.join(left)} » n'est pas lu comme l'année de la décision (« {next(cells, '')} »)"
                 if left
                 else "ni colonne, ni titre, ni nom de fichier ne la dit"
             )
