@@ -25,7 +25,8 @@ from stdnum.fr import siret
 from ess_analysis import french, schema
 from ess_analysis.errors import DataError
 from ess_analysis.grids import Grid, read_grids
-from ess_analysis.load import Tables, header_columns, load
+from ess_analysis.load import Tables, load
+from ess_analysis.load.headers import header_columns
 from ess_analysis.open_data import headers, read
 from ess_analysis.schema import TEXT, Column
 from ess_analysis.sources import SourceSheet, TableRead

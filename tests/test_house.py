@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 from pathlib import Path
 
@@ -48,6 +49,7 @@ ORDER = [
     "cli",
 ]
 MAY_IMPORT_ALL = {"reports", "cli", "__init__"}
+ORDERED_INSIDE = ["load"]  # packages whose docstring lists their modules, from the ground up
 FORBIDDEN_NAMES = {"utils", "helpers", "common", "misc"}
 
 
@@ -86,6 +88,19 @@ def test_a_room_imports_only_from_rooms_above_it(path: Path) -> None:
         return
     below = {name for name in rooms_imported(path) if name != room and ORDER.index(name) >= ORDER.index(room)}
     assert below == set()
+
+
+@pytest.mark.parametrize("package", ORDERED_INSIDE)
+def test_inside_a_package_a_module_imports_only_from_those_listed_above_it(package: str) -> None:
+    folder = PACKAGE / package
+    said = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))) or ""
+    listed = re.findall(r"^    ([a-z_]+) {2}", said, re.MULTILINE)
+    assert {path.stem for path in folder.glob("*.py")} - {"__init__"} == set(listed)
+    for at, module in enumerate(listed):
+        tree = ast.parse((folder / f"{module}.py").read_text(encoding="utf-8"))
+        names = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+        own = [name.split(".")[2:] for name in names if name.split(".")[:2] == ["ess_analysis", package]]
+        assert {name for [name] in own} <= set(listed[:at]), module
 
 
 def test_no_room_is_without_a_subject() -> None:

@@ -28,7 +28,9 @@ import pyarrow.csv as pa_csv
 from ess_analysis import french, identifiers, schema
 from ess_analysis.delimited import Note, read_delimited, swallows
 from ess_analysis.grids import TEXTS, Grid
-from ess_analysis.load import MIXED, SHOWN_NOTES, distinct_amounts, kind_of
+from ess_analysis.load.amounts import distinct_amounts
+from ess_analysis.load.notes import SHOWN_NOTES
+from ess_analysis.load.words import MIXED, kind_of
 from ess_analysis.open_data import doubts
 from ess_analysis.open_data.headers import words
 from ess_analysis.open_data.understanding import understand

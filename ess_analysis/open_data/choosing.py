@@ -14,7 +14,8 @@ from ess_analysis import french
 from ess_analysis.delimited import Note
 from ess_analysis.errors import DataError
 from ess_analysis.grids import Grid
-from ess_analysis.load import SIGNS, distinct_amounts, header_columns, header_levels
+from ess_analysis.load.amounts import SIGNS, distinct_amounts
+from ess_analysis.load.headers import header_columns, header_levels
 from ess_analysis.open_data import doubts
 from ess_analysis.open_data.headers import Meaning, giver_or_year, meaning, words
 

@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from ess_analysis import french
-from ess_analysis.load import distinct_amounts, kind_of
+from ess_analysis.load.amounts import distinct_amounts
+from ess_analysis.load.words import kind_of
 
 # --- Lines that are not grants ---------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 from ess_analysis.errors import DataError
 from ess_analysis.grids import Grid, read_grids
-from ess_analysis.load import header_columns
+from ess_analysis.load.headers import header_columns
 from ess_analysis.open_data.amounts import UNSURE
 from ess_analysis.open_data.choosing import HEADER_WITHIN
 from ess_analysis.open_data.headers import meaning

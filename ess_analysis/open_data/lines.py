@@ -13,7 +13,8 @@ import pandas as pd
 from ess_analysis import french
 from ess_analysis.delimited import Note
 from ess_analysis.grids import Grid
-from ess_analysis.load import distinct_amounts, in_brackets
+from ess_analysis.load.amounts import distinct_amounts
+from ess_analysis.load.headers import in_brackets
 from ess_analysis.open_data import doubts
 from ess_analysis.open_data.choosing import Table, blank, filled
 from ess_analysis.open_data.headers import meaning, words

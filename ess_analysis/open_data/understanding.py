@@ -17,7 +17,7 @@ import pandas as pd
 from ess_analysis import french, schema
 from ess_analysis.delimited import Note
 from ess_analysis.grids import Grid
-from ess_analysis.load import STAGE_WORDS, kind_of
+from ess_analysis.load.words import STAGE_WORDS, kind_of
 from ess_analysis.open_data import doubts, scdl
 from ess_analysis.open_data.amounts import Amounts
 from ess_analysis.open_data.choosing import Table, the_table
