@@ -35,6 +35,7 @@ from ess_analysis.sheet_facts import (
     ods_facts,
     refuse_repeats,
     xls_facts,
+    xlsx_comments,
     xlsx_facts,
 )
 
@@ -66,6 +67,7 @@ class Grid:
     formats: dict[int, frozenset[str]] = field(default_factory=dict)  # of the numbers of each column
     member: str = ""  # the file of the archive that the grid comes from
     struck_rows: frozenset[int] = frozenset()  # rows with a struck-through cell (.xlsx only)
+    comments: dict[tuple[int, int], str] = field(default_factory=dict)  # noted beside cells (.xlsx and .ods)
 
     @property
     def name(self) -> str:
@@ -255,7 +257,10 @@ def _of_workbook(path: Path, name: str, content: bytes) -> tuple[Grid, ...]:
             if not sheets:
                 raise _not_what_it_says(name, content)
             looks = Looks(archive.read("xl/styles.xml") if "xl/styles.xml" in parts else b"")
-            facts = by_sheet(archive, {one: xlsx_facts(name, archive.read(one), looks) for one in sheets})
+            parts_facts = {one: xlsx_facts(name, archive.read(one), looks) for one in sheets}
+            for one, found in parts_facts.items():
+                found.comments = xlsx_comments(archive, one)
+            facts = by_sheet(archive, parts_facts)
         except (*_SPOILT, KeyError, ValueError, etree.LxmlError) as error:
             raise not_read(name) from error
         if sum(parts[one] for one in sheets) <= SMALL:
@@ -279,6 +284,7 @@ def _made(
         frozenset(facts.hidden_columns),
         formats={at: frozenset(used) for at, used in facts.formats.items()},
         struck_rows=frozenset(facts.struck_rows),
+        comments=facts.comments,
     )
 
 

@@ -20,6 +20,7 @@ from typing import Any
 from lxml import etree
 from openpyxl.styles.numbers import BUILTIN_FORMATS
 from openpyxl.utils import column_index_from_string, get_column_letter
+from openpyxl.utils.cell import coordinate_to_tuple
 
 from ess_analysis.errors import DataError
 
@@ -47,6 +48,7 @@ class Facts:
     hidden_rows: set[int] = field(default_factory=set)
     hidden_columns: set[int] = field(default_factory=set)
     struck_rows: set[int] = field(default_factory=set)
+    comments: dict[tuple[int, int], str] = field(default_factory=dict)
     formats: dict[int, set[str]] = field(default_factory=dict)
 
     def shown_as(self, column: int, number_format: str) -> None:
@@ -151,6 +153,20 @@ def xlsx_facts(name: str, xml: bytes, looks: Looks) -> Facts:
 @lru_cache(maxsize=20_000)
 def _column(letters: bytes) -> int:
     return column_index_from_string(letters.decode())
+
+
+def xlsx_comments(archive: zipfile.ZipFile, part: str) -> dict[tuple[int, int], str]:
+    """What is noted beside the cells of a sheet, by its own relations."""
+    folder, name = posixpath.split(part)
+    relations = f"{folder}/_rels/{name}.rels"
+    found = {}
+    for one in _tree(archive.read(relations)) if relations in archive.namelist() else ():
+        target = posixpath.normpath(posixpath.join(f"/{folder}", one.get("Target", "")))[1:]
+        if one.get("Type", "").endswith("/comments") and target in archive.namelist():
+            for comment in _tree(archive.read(target)).iter("{*}comment"):
+                row, column = coordinate_to_tuple(comment.get("ref", "A1"))
+                found[row - 1, column - 1] = " ".join("".join(comment.itertext()).split())
+    return found
 
 
 def by_sheet(archive: zipfile.ZipFile, facts: dict[str, Facts]) -> dict[str, Facts]:
@@ -290,6 +306,9 @@ def _ods_row(facts: Facts, element: Any, rows: range, defaults: list[str], forma
         column = columns.stop
         kind, formula = cell.get(_KIND), cell.get(_FORMULA)
         filled |= bool(kind or formula)
+        if (comment := cell.find(_OFFICE + "annotation")) is not None:
+            said = (" ".join(paragraph.itertext()) for paragraph in comment.iter(_TEXT + "p"))
+            facts.comments[rows.start, columns.start] = " ".join(" ".join(said).split())
         if formula and len(rows) * len(columns) <= 10_000:
             _ods_formula(facts, cell, kind, formula, [(row, at) for row in rows for at in columns])
         if kind in ("float", "currency", "percentage"):

@@ -335,7 +335,7 @@ def test_a_sheet_that_sums_up_the_others_is_left_out_of_the_draft(tmp_path: Path
 def test_a_table_that_sums_up_the_others_is_a_blocking_finding(tmp_path: Path) -> None:
     path = book(
         tmp_path,
-        {"Tout": [HEAD, ["Axe 1", "x", 160]], "A": [HEAD, ["Anis", "Forum", 100], ["BG", "Bus", 60]]},
+        {"Tout": [HEAD, ["Sport", "x", 160]], "A": [HEAD, ["Anis", "Forum", 100], ["BG", "Bus", 60]]},
     )
     main(["read", str(path), "--draft", "--summary"])
     sheet = answered(finished(tmp_path / f"{path.name}.toml"))

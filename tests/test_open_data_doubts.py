@@ -153,6 +153,53 @@ ASKED = {
         "Associations subventionnées (€), adhérents;;\n\nAssociation;2021;2022\n" + "".join(f"{n};{e};{e + 50}\n" for n, e in LINES),
         "la colonne des montants",
     ),
+    "stages in the titles of the parts": (
+        "Voté 2022;;\nAssociation;Objet;Montant\n" + THREE + "Versé 2022;;\nAssociation;Objet;Montant\n" + THREE.replace("Anis", "Zoé"),
+        "distinguent accordé et versé",
+    ),
+    "a part that waits": (f"Association;Objet;Montant\n{THREE}DEMANDES EN ATTENTE;;\nZoé;x;70\n", "sont-ils des subventions"),
+    "a legend of refusals": (
+        f"Association;Objet;Montant\n{THREE};;\nLégende : rouge = refusé, vert = accordé;;\n", "sont-ils des subventions"),
+    "an envelope over its lines": (
+        "Axe;Association;Montant\nAxe 1;;9000\n" + "".join(f"Axe 1;{n};{e}\n" for n, e in LINES), "une enveloppe",
+    ),
+    "a total that is not the sum": (
+        "Axe;Association;Montant\nÉmergence;Total émergence;9000\n" + "".join(f"Émergence;{n};{e}\n" for n, e in LINES),
+        "une enveloppe ou un total",
+    ),
+    "an axis among the names": (f"Association;Subvention\nAxe 1 : émergence;9000\n{TWO}", "une enveloppe ou un total"),
+    "several bodies over their sum": (
+        f"Association;Subvention\n{TWO}Clubs sportifs;2000\nBoxe;1500\nGolf;500\n", "somme de lignes voisines",
+    ),
+    "a name that says a loan": (f"Association;Subvention\n{TWO}Basilic (prêt);700\n", "est-ce une subvention accordée"),
+    "repetition marks": (f"Association;Subvention\n{TWO}\"\"\"\";700\n", "et pour qui"),
+    "accounts of purchases": (
+        "Compte;Tiers;Montant\n" + "".join(f"{6574 if e > 480 else 60612};{n};{e}\n" for n, e in LINES), "est-ce une subvention",
+    ),
+    "kinds of spending": (states("Nature de la dépense", "Électricité", "Subvention"), "est-ce une subvention"),
+    "versions of a grant": (states("Version", "2", "1"), "se remplacent-ils"),
+    "amendments": (states("Avenant", "Avenant 1", ""), "se remplacent-ils"),
+    "committed and paid": (states("Mouvement", "Mandat", "Engagement"), "quelles lignes compter"),
+    "a programme of loans": (states("Dispositif", "Prêt d'honneur", "DLA"), "est-ce la forme de l'aide"),
+    "codes of forms": (states("Type", "AR", "SUB"), "est-ce la forme de l'aide"),
+    "no, in a column of decisions": (states("Accordé", "non", "oui"), "faut-il compter ces lignes"),
+    "amounts taken back": ("Association;Montant;Montant annulé\n"
+        + "".join(f"{n};{e};{100 if e == 480 else ''}\n" for n, e in LINES), "à déduire"),
+    "a first payment and the balance": (
+        "Association;Acompte versé;Solde versé\n" + "".join(f"{n};{e};{e - 50}\n" for n, e in LINES), "la colonne des montants",
+    ),
+    "so much a year": ("Association;Montant\nAnis;15 000 € par an\nJudo;8 000 €/an\n", "ne se lisent pas"),
+    "two decimal signs": ("Association;Montant\nAnis;1 500,00\nJudo;2500.5\nZoé;1,500\n", "le signe décimal"),
+    "the Swiss way, and no currency": ("Association;Montant\nAnis;12'500\nJudo;1'000.50\n", "en Suisse"),
+    "two currencies in two headers": (
+        "Association;Subvention 2000 (francs);Subvention 2002 (€)\n" + "".join(f"{n};{e};{e}\n" for n, e in LINES), "EUR, FRF",
+    ),
+    "a sign of no country in the header": ("Association;Montant (Ar)\n" + TWO, "l'en-tête montre"),
+    "hundreds": ("Association;Montant (centaines d'euros)\n" + TWO, "la colonne des montants"),
+    "aid in kind told in words beside": (
+        "Association;Prestations en nature;Montant\n"
+        + "".join(f"{n};{'Mise à disposition de locaux' if e > 480 else ''};{e}\n" for n, e in LINES), "est-ce la forme de l'aide",
+    ),
     "a year that is only planned": (
         "Subventions versées (2024 : prévisionnel);;\n\nAssociation;2023;2024\n" + "".join(f"{n};{e};{e + 50}\n" for n, e in LINES),
         "l'étape de chaque année",
@@ -215,6 +262,16 @@ READ = {
         + "".join(f"{n};{'Avance remboursable' if e == 480 else 'Subvention'};{e}\n" for n, e in LINES),
         WHOLE - 480,
     ),
+    "a total that comes first": (f"Association;Subvention\nTOTAL;{WHOLE}\n{TWO}", WHOLE),
+    "the Swiss way": ("Association;Montant (CHF)\nAnis;12'500.00\nJudo;1'000.-\n", 13500),
+    "thousands of Swiss francs": (f"Association;Montant (kCHF)\n{TWO}", 1000 * WHOLE),
+    "accounts of two years": ("Publication;Association;Montant versé\n"
+        + "".join(f"CA {2019 + k % 2};{n};{e}\n" for k, (n, e) in enumerate(LINES)), WHOLE),
+    "an association called IDEM": (f"Association;Subvention\n{TWO * 12}IDEM;70\n", 12 * WHOLE + 70),
+    "givers of two years": (
+        "Association;Région 2021 (€);Région 2022 (€);Ville 2021 (€)\n" + "".join(f"{n};{e};{e};{e}\n" for n, e in LINES), 3 * WHOLE,
+    ),
+    "a section voted in a year": ("Association;Fonctionnement (€) voté en 2022\n" + TWO, WHOLE),
     "a beneficiary's total": (f"Association;Objet;Montant\n{THREE}Total Session;x;70\n", WHOLE + 70),
 }  # fmt: skip
 
@@ -488,3 +545,75 @@ def test_a_section_sum_is_no_gap_of_the_total(tmp_path: Path) -> None:
 
 def total_of(tables: Tables) -> float:
     return round(float(tables.funding["amount_eur"].sum()), 2)
+
+
+def test_a_euro_sign_alone_tells_its_encoding(tmp_path: Path) -> None:
+    (tmp_path / "aides.csv").write_bytes("Association;Montant\nAnis;1 500 €\n".encode("cp1252"))
+    assert total(tmp_path / "aides.csv") == 1500
+
+
+@pytest.mark.parametrize(
+    ("header", "currency"),
+    [
+        ("(F CFP)", "XPF"),
+        ("(FCFA)", "XOF"),
+        ("en francs", "FRF"),
+        ("en PLN", "PLN"),
+        ("en livres sterling", "GBP"),
+        ("(Fr.)", "CHF"),
+    ],
+)
+def test_the_currency_of_a_header_is_that_of_the_amounts(header: str, currency: str, tmp_path: Path) -> None:
+    tables = ess.read(written(tmp_path, f"Association;Montant versé {header}\n{TWO}"))
+    assert tables.sources[0].currency == currency
+
+
+def test_a_column_of_currencies_without_a_name_is_read(tmp_path: Path) -> None:
+    lines = "".join(f"{name};{euros};FCFA\n" for name, euros in LINES)
+    assert ess.read(written(tmp_path, f"Association;Montant;Unité\n{lines}")).sources[0].currency == "XOF"
+
+
+def test_a_file_cut_in_its_last_line_says_so(tmp_path: Path) -> None:
+    text = (
+        "Association;Objet;Siège;Montant;Note\nAnis;Bal;Lille;1500;x\nJudo;Tournoi;Loos;800;y\nZoé;Bal;Hem;12"
+    )
+    found = ess.read(written(tmp_path, text)).findings
+    assert found.loc[found["code"].eq("READ-TRUNCATED"), "severity"].tolist() == ["blocking"]
+
+
+@pytest.mark.parametrize("header", ["Année de création", "Année d'agrément", "Année de fin"])
+def test_the_year_of_a_body_is_not_that_of_its_grant(header: str, tmp_path: Path) -> None:
+    lines = "".join(f"{name};2001;{euros}\n" for name, euros in LINES)
+    assert (
+        ess.read(written(tmp_path, f"Structure;{header};Montant accordé\n{lines}"))
+        .funding["year"]
+        .isna()
+        .all()
+    )
+
+
+@pytest.mark.parametrize(("stage", "year"), [("versé", 2022), ("voté", 2021)])
+def test_what_is_paid_is_dated_by_its_payment(stage: str, year: int, tmp_path: Path) -> None:
+    lines = "".join(f"{name};10/12/2021;01/03/2022;{euros}\n" for name, euros in LINES)
+    text = f"Structure;Date de vote;Date de versement;Montant {stage}\n{lines}"
+    assert set(ess.read(written(tmp_path, text)).funding["year"]) == {year}
+
+
+def test_a_total_beside_its_givers_tells_that_they_are_sums(tmp_path: Path) -> None:
+    lines = "".join(f"{name};x;{euros};{euros};{2 * euros}\n" for name, euros in LINES)
+    funding = ess.read(written(tmp_path, f"Porteur;Action;Etat;Ville;Total accordé\n{lines}")).funding
+    assert funding["amount_eur"].sum() == 2 * WHOLE and set(funding["funder"]) == {"Etat", "Ville"}
+    assert set(funding["stage"]) == {"awarded"}
+
+
+def test_a_heading_between_lines_is_told(tmp_path: Path) -> None:
+    text = f"Attribué par la Région;\nAssociation;Montant\n{TWO}Attribué par la Ville;\nAssociation;Montant\nZoé;70\n"
+    found = ess.read(written(tmp_path, text)).findings
+    assert "alert" in set(found.loc[found["code"].eq("READ-NOT-DATA"), "severity"])
+
+
+def test_a_blank_column_does_not_make_a_giver_of_the_recipient(tmp_path: Path) -> None:
+    funding = ess.read(
+        written(tmp_path, "Raison sociale;Raison sociale 2;Mandaté\nAnis;;450\nAnis;;700\n")
+    ).funding
+    assert set(funding["recipient"]) == {"Anis"} and funding["funder"].isna().all()

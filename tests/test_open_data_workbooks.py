@@ -12,6 +12,7 @@ from typing import Any
 import openpyxl
 import pytest
 import xlwt
+from openpyxl.comments import Comment
 from openpyxl.styles import Font, PatternFill
 
 import ess_analysis as ess
@@ -400,3 +401,57 @@ def test_a_csv_in_one_column_is_named(tmp_path: Path, size: str) -> None:
         "Bénéficiaire;Objet;Montant voté",
         "Données > Convertir",
     )
+
+
+def commented(folder: Path, cell: str, words: str) -> Path:
+    """A workbook whose cell bears a comment."""
+    book = openpyxl.Workbook()
+    for row in (["Association", "Montant voté 2022"], ["Anis", 100], ["Judo", 200]):
+        book.active.append(row)
+    book.active[cell].comment = Comment(words, "agent")
+    book.save(folder / "aides.xlsx")
+    return folder / "aides.xlsx"
+
+
+@pytest.mark.parametrize(
+    ("cell", "words"), [("B3", "Annulé, ne pas compter"), ("B1", "montants en k€"), ("A2", "prêt d'honneur")]
+)
+def test_a_comment_that_changes_an_amount_is_asked(cell: str, words: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=f"commentaire de {cell}"):
+        ess.read(commented(tmp_path, cell, words))
+
+
+def test_another_comment_is_told(tmp_path: Path) -> None:
+    tables = ess.read(commented(tmp_path, "B3", "voir le dossier 12"))
+    assert tables.funding["amount_eur"].sum() == 300 and "READ-COMMENT" in set(tables.findings["code"])
+
+
+def test_a_percentage_is_no_amount(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    for row in (["Association", "Montant voté 2022"], ["Anis", 100], ["Judo", 0.5]):
+        book.active.append(row)
+    book.active["B3"].number_format = "0%"
+    book.save(tmp_path / "aides.xlsx")
+    with pytest.raises(DataError, match="pourcentage"):
+        ess.read(tmp_path / "aides.xlsx")
+
+
+def test_a_formula_without_a_value_in_a_short_line_is_refused(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    for row in (["Association", "Montant voté 2022"], ["Anis", 100], ["Judo", "=B2*10"], ["Zoé", 300]):
+        book.active.append(row)
+    book.save(tmp_path / "aides.xlsx")
+    with pytest.raises(DataError, match="Formule sans valeur"):
+        ess.read(tmp_path / "aides.xlsx")
+
+
+def test_sheets_of_a_year_and_a_word_are_not_read_together(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    for name in ("2022", "2023 prévisionnel"):
+        sheet = book.create_sheet(name)
+        for row in (["Association", "Montant versé"], ["Anis", 100], ["Judo", 200 + len(name)]):
+            sheet.append(row)
+    book.remove(book.worksheets[0])
+    book.save(tmp_path / "aides.xlsx")
+    with pytest.raises(DataError, match="ne disent pas la même chose"):
+        ess.read(tmp_path / "aides.xlsx")

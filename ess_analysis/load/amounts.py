@@ -20,7 +20,7 @@ SIGNS = {
     "GBP": r"£|\bGBP\b",
     "USD": r"(?:\bUS ?)?\$|\bUSD\b",
     "CAD": r"(?:\bCA ?)?\$(?:\s*CAN?\b)?|\bCAD\b",
-    "CHF": r"\bCHF\b",
+    "CHF": r"\bCHF\b|\bFr\.",
 }
 _PLAIN = r"[0-9]{1,13}(?:[.,][0-9]{1,2})?"
 _MOST = 1e13  # euros: above, cents would be lost, and no public body has given as much

@@ -13,7 +13,15 @@ from ess_analysis import french
 from ess_analysis.delimited import Note
 from ess_analysis.open_data import currencies, doubts
 from ess_analysis.open_data.choosing import blank
-from ess_analysis.open_data.headers import IN_KIND_WORDS, OWED, Meaning, giver_or_year, meaning, words
+from ess_analysis.open_data.headers import (
+    IN_KIND_WORDS,
+    OWED,
+    TAKEN_BACK,
+    Meaning,
+    giver_or_year,
+    meaning,
+    words,
+)
 from ess_analysis.open_data.lines import Lines, about_rows, digits, lettered
 from ess_analysis.sources import ColumnRead
 
@@ -32,6 +40,8 @@ class Amounts(Lines):
         """A column of numbers named by a stage, a year, a section or « total » alone is an amount, beside one that says so."""
         meanings = dict(self.table.meanings)
         for header, said in self.table.meanings.items():
+            if said.role == "title" and doubts.are_numbers(self._values(header)):
+                said = meanings[header] = Meaning()  # « Projet », over sums
             in_kind = not said.role and said.why == IN_KIND_WORDS
             unsaid = not said.role and not said.field and said.why == Meaning().why
             unsure = said.role == "amount" and not said.sure and not giver_or_year(header)
@@ -74,9 +84,17 @@ class Amounts(Lines):
             gap = (frames[header] - parts.sum(axis="columns", min_count=1)).dropna().abs()
             if len(gap) > 1 and len(gap) >= 0.9 * len(frames) and gap.lt(0.005).all():
                 part = Meaning(why=f"détail de « {header} »")
-                self.table = replace(
-                    self.table, meanings={**meanings, **dict.fromkeys(map(str, parts), part)}
-                )
+                read: dict[str, Meaning] = dict.fromkeys(map(str, parts), part)
+                if all(
+                    meanings[one].funder for one in read
+                ):  # each giver has its own: the total proves that they are sums
+                    stage = meanings[header].stage
+                    read = {
+                        one: replace(meanings[one], stage=meanings[one].stage or stage, sure=True)
+                        for one in read
+                    }
+                    read[header] = Meaning(why="somme des autres colonnes")
+                self.table = replace(self.table, meanings={**meanings, **read})
                 return
 
     def _refuse_headers(self) -> None:
@@ -103,6 +121,8 @@ class Amounts(Lines):
     def _refuse_unread(self, amounts: list[ColumnRead]) -> None:
         """Numbers that look like amounts, in a column that the table reads under no name."""
         for header, why in self.ignored.items():
+            if why == TAKEN_BACK and self._euros(header)[0].fillna(0).ne(0).any():
+                self.missing.append(f"« {header} » : des montants annulés ou rendus, à déduire ?")
             if (
                 why == Meaning().why
                 and amounts
@@ -380,6 +400,9 @@ class Amounts(Lines):
             found |= {
                 code for code, sign in signs.items() if texts.str.contains(sign, regex=True, case=False).any()
             }
+            swiss = texts[texts.str.fullmatch(r"-?\d{1,3}(?:['’]\d{3})+(?:\.\d\d)?")]
+            if len(swiss) and not found:
+                self.missing.append(f"la monnaie : « {swiss.iloc[0]} » s'écrit ainsi en Suisse, en francs ?")
             signed = texts[texts.str.contains("$", regex=False)]
             dollar = dollar or currencies.bare_dollar([header, *signed.head(1)])
         dollar = dollar if found else dollar or currencies.bare_dollar(self._titles())
@@ -433,6 +456,8 @@ class Amounts(Lines):
             [*self._titles(), *skipped, *elsewhere, self.table.grid.sheet, self.path.stem]
         )
         found = found or currencies.shown_unit(self._formats())
+        if percent := next((one for one in self._formats() if "%" in one), None):
+            self.missing.append(f"l'unité des montants : le format « {percent} » en montre en pourcentage")
         amounts_at = {self.table.columns[column.header] for column in amounts}
         for header, at in self.table.columns.items():
             if not found and at not in amounts_at:

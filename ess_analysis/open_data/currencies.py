@@ -8,7 +8,8 @@ from collections.abc import Iterable
 _UNIT = re.compile(
     r"\bk ?€|\bm ?€|\bk(?:ilo)?-?euros?\b|\bm(?:é|e)ga-?euros?\b|\bkf\b|\b(?:en|in) (?:milliers|millions|thousands)\b|"
     r"\bmilliers? (?:d['’ ]?\s*)?(?:€|euros?)|\bmillions? (?:d['’ ]?\s*)?(?:€|euros?)|[x×*] ?1[ .]?000\b|"
-    r"\bcentimes?\b|£ ?k\b|\bk ?£|€ ?k\b|\bk ?eur(?:os?)?\b|\bk[eE]\b|\bunit[ée]s? ?:? ?1[ .]?000\b|\(0{3} ?€\)|^0{3} ?€",
+    r"\bcentimes?\b|\bcentaines? d ?['’]? ?(?:€|euros?)|"
+    r"£ ?k\b|\bk ?£|€ ?k\b|\bk ?eur(?:os?)?\b|\bk[eE]\b|\bunit[ée]s? ?:? ?1[ .]?000\b|\(0{3} ?€\)|^0{3} ?€",
     re.IGNORECASE,
 )
 CURRENCIES = {

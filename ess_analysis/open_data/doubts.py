@@ -14,7 +14,7 @@ import pandas as pd
 
 from ess_analysis import french
 from ess_analysis.load.amounts import distinct_amounts
-from ess_analysis.load.words import kind_of
+from ess_analysis.load.words import KIND_WORDS, closed_word, kind_of
 
 # --- Lines that are not grants ---------------------------------------------------------------------
 
@@ -30,24 +30,26 @@ FIRST = 2000  # cells of a column from which its nature is told
 FEW = 12  # distinct values that a column of categories may have, however short the table
 
 
-_DECIDES = r"\b(statut|etat|decision|avis|suite|resultat|accord|retenu\w*|attribu\w*|vote|status|outcome)\b"
-_NO = {"non", "n", "no", "defavorable", "d", "refus", "0"}
-_YES = {"oui", "o", "yes", "y", "favorable", "f", "accord", "1"}
+_DECIDES = r"\b(statut|etat|decision|avis|suite|resultat|accord\w*|octroy\w*|retenu\w*|attribu\w*|vote|status|outcome)\b"
+_NO = {"non", "n", "no", "defavorable", "d", "refus", "ko", "0"}
+_YES = {"oui", "o", "yes", "y", "favorable", "f", "accord", "ok", "1"}
 
 
-def not_granted(header: str, values: pd.Series) -> str | None:
-    """The first value of a column of categories that says a line is no grant: refused, cancelled, a receipt."""
+def not_granted(header: str, values: pd.Series) -> list[str]:
+    """The values of a column of categories that say a line is no grant: refused, cancelled, a receipt."""
     categories = _categories(values)
     decides = re.search(_DECIDES, header)
-    for value in categories:
-        if _NOT_GRANTED.match(bare(value)) or (decides and _NOT_GRANTED.search(bare(value))):
-            return value
+    found = [
+        value for value in categories
+        if _NOT_GRANTED.match(bare(value)) or (decides and _NOT_GRANTED.search(bare(value)))
+    ]  # fmt: skip
+    if found:
+        return found
     said = {bare(value): value for value in categories}
     for receipt, paid in (("r", "d"), ("titre", "mandat"), ("titres", "mandats"), ("recette", "depense")):
         if said and said.keys() <= {receipt, paid} and receipt in said:
-            return said[receipt]
-    denied = [text for text in said if text in _NO]
-    return said[denied[0]] if decides and denied and said.keys() <= _NO | _YES else None
+            return [said[receipt]]
+    return [said[text] for text in said if text in _NO] if decides and said.keys() <= _NO | _YES else []
 
 
 # Words that, in a title or over a section, say that the amounts are not grants decided; and in the words of a line.
@@ -55,17 +57,20 @@ _OTHERWISE = re.compile(
     r"\b(garanties? d emprunts?|emprunts? garantis?|cautionnements?|prets?(?! de (?:salle|materiel))|"
     r"garanties? emprunts?|avances? (?:remboursable|recuperable)s?|recettes|loans?|rejected|declined|"
     r"(?:aides?|avantages?|subventions?) en nature|mises? a disposition|"
-    r"^(?:refuse|rejete|annule|ajourne)e?s?\b|(?:subventions?|aides?|montants?|financements?) (?:sollicit|demand)\w*|"
+    r"(?:refus|rejet|annul|ajourn)\w*|non (?:retenu|attribu|accord|eligible|favorable|vot)\w*|defavorables?|irrecevables?|"
+    r"en attente|en instance|en cours d instruction|a l etude|liste complementaire|deposee?s?|simulations?|hypotheses?|"
+    r"ne pas compter|cumule?s?|demandes?(?: (?:19|20)\d\d)?$|(?:subventions?|aides?|montants?|financements?) (?:sollicit|demand)\w*|"
     r"(?:subventions?|aides?) percues?|demandes?(?: de subventions?)? (?:recues?|refusees?|rejetees?|non retenues?)|"
     r"pour memoire|(?:subventions?|aides?|dossiers?) (?:recues?|refusee?s?|rejetee?s?|annulee?s?|non retenu\w*))\b"
 )
 _OTHER_LINE = re.compile(
     r"\b(prets? d honneur|pret a taux|avances? (?:remboursable|recuperable)s?|garanties? d emprunts?|"
     r"(?:subvention|aide|dossier|demande|attribution|projet)s? (?:annul|refus|rejet|ajourn|retir|abandonn|caduc)\w*|"
-    r"annule[es]* par|sans suite|subvention non versee)\b"
+    r"annule[es]* par|sans suite|subvention non versee|deja compte\w*|ne pas compter|double compte|doublon)\b"
 )
 _HINT = re.compile(
-    r"pr[êe]t|avance|garant|annul|refus|rejet|ajourn|retir|abandon|caduc|sans suite|non vers", re.IGNORECASE
+    r"pr[êe]t|avance|garant|annul|refus|rejet|ajourn|retir|abandon|caduc|sans suite|non vers|compt|doubl",
+    re.IGNORECASE,
 )
 _EXCEPT = r"\b(?:hors|sauf|hormis|excluding)\b.*"
 
@@ -85,6 +90,13 @@ def named_otherwise(text: str, decided: bool) -> bool:
     )
 
 
+def explains_signs(text: str) -> bool:
+    """Whether a legend says that a colour, or a way of writing, is that of lines refused or cancelled."""
+    said = bare(text)
+    look = r"\b(legendes?|rouges?|verts?|jaunes?|oranges?|gris\w*|surlign\w*|italiques?|gras|barre\w*|couleurs?)\b"
+    return bool(re.search(look, said) and _OTHERWISE.search(said))
+
+
 def speaks_of_other(text: str) -> bool:
     """Whether the words of a line speak of a loan, a guarantee, a refusal."""
     return bool(_HINT.search(text) and _OTHER_LINE.search(re.sub(_EXCEPT, "", bare(text))))
@@ -99,10 +111,11 @@ def stages_told(values: pd.Series) -> str | None:
         r"budget primitif|compte administratif|voter?|votee?s?|payee?s?|versee?s?|realisee?s?|prevue?s?|"
         r"proposee?s?|mandatee?s?|liquidee?s?)(?: (?:19|20)\d\d)?"
     )
+    stages = {
+        re.sub(r" (?:19|20)\d\d$", "", bare(text)) for text in said
+    }  # « CA 2019 », « CA 2020 » are years
     return (
-        " », « ".join(said)
-        if len(said) > 1 and all(re.fullmatch(stage, bare(text)) for text in said)
-        else None
+        " », « ".join(said) if len(stages) > 1 and all(re.fullmatch(stage, one) for one in stages) else None
     )
 
 
@@ -134,13 +147,17 @@ def detailed(labels: pd.Series, cents: pd.Series) -> int | None:
 
 
 _NO_GRANT_KIND = re.compile(
-    r"(?:ptz|ar|avances?|prets?|garanties?|cautions?|exonerations?|prises? de participation|participations? au capital|"
+    r"(?:ptz|ar|ph|avances?|prets?|garanties?|cautions?|exonerations?|prises? de participation|participations? au capital|"
     r"bonifications?|mises? a disposition|apports?|valorisations?|prestations? en nature|equity|quasi equity)\b"
 )
 
 
 def other_kind(values: pd.Series, means_kind: bool = False) -> str | None:
-    """The first value of a column of categories that says a loan, a guarantee, aid in kind; another form, if it `means_kind`."""
+    """The first value of a column of categories that says a loan, a guarantee, aid in kind; another form, if it `means_kind`.
+
+    Codes alone mean it too: « SUB », « AR », « PH ».
+    """
+    means_kind = means_kind or all(re.fullmatch(r"[A-Z]{2,4}", value) for value in _categories(values))
     return next(
         (
             value
@@ -180,6 +197,59 @@ def versions(header: str, values: pd.Series) -> str | None:
         return said[0]
     several = re.search(r"\b(?:versions?|revision)\b", header) and len(said) > 1
     return " », « ".join(said[:3]) if several else None
+
+
+def lent(values: pd.Series) -> str | None:
+    """The first value of a column that is a word of loans or guarantees and nothing more: « Prêt d'honneur »."""
+    said = _categories(values)
+    return next((value for value in said if closed_word(value, KIND_WORDS) in ("loan", "guarantee")), None)
+
+
+def unknown_kind(values: pd.Series) -> str | None:
+    """The first value of a column of kinds that is a form of aid, and none of the four: « Prise de participation »."""
+    said = _categories(values)
+    return next(
+        (value for value in said if kind_of(value) is None and _NO_GRANT_KIND.match(bare(value))), None
+    )
+
+
+_UNDONE = re.compile(
+    r"[(\[–—-]\s*(?:pr[êe]t(?![-\s]?[àa])|avance|annul|refus|rejet|retir|ajourn|en attente|en nature|garantie)[^()\[\]]{0,30}[)\]]?\s*$",
+    re.IGNORECASE,
+)
+_HEADING = re.compile(
+    r"(?:enveloppes?|budgets? (?:de|du|des|d|global|total|axe)|credits? (?:votes?|ouverts?|alloues?|disponibles?|inscrits?)|"
+    r"ensemble des (?:associations|clubs|subventions|aides|actions|projets|structures)|montant total|sous total|s t|"
+    r"(?:axe|volet|chapitre|thematique) (?:n )?\d{1,2}|"
+    r"total (?:de|du|des|d|axe|chapitre|article|theme|thematique|secteur|domaine|commune|volet|mesure|service|\d+))\b"
+)
+
+
+def undone(values: pd.Series) -> str | None:
+    """The first name that ends by saying that its line is no grant: « Basilic (prêt) », « Cumin - annulé »."""
+    return next(
+        (value for value in pd.unique(values) if isinstance(value, str) and _UNDONE.search(value)), None
+    )
+
+
+def may_head(name: str) -> bool:
+    """Whether a name may be that of an envelope or of a total, from its first letters."""
+    return bool(
+        re.match(
+            r"\W*(?:axe|vol|chap|th[èe]m|env|bud|cr[ée]|ens|mon|sou|s ?/|s t|tot)",
+            name,
+            re.IGNORECASE,
+        )
+    )
+
+
+def heading(name: str, beside: Iterable[object]) -> bool:
+    """Whether a name is that of an envelope or of a total: « Enveloppe sport », « Total émergence » where the axis is Émergence."""
+    said = bare(name)
+    if _HEADING.match(said):
+        return True
+    of = re.match(r"(?:sous )?total (.+)", said)
+    return bool(of and any(isinstance(one, str) and bare(one) == of[1] for one in beside))
 
 
 _NOBODYS = re.compile(
@@ -390,6 +460,16 @@ _SUMMARY = re.compile(
 def begins_summary(label: str) -> bool:
     """Whether a label begins as those of a count, a mean, a balance do: « Reste à attribuer »."""
     return bool(re.match(rf"(?:soit |dont )?(?:{_SUMMARY.pattern}|par habitant\b)", bare(label)))
+
+
+def of_many(label: str) -> bool:
+    """Whether the words of a line name several bodies and none of them: « Clubs sportifs »."""
+    return bool(
+        re.match(
+            r"(?:\d+ )?(?:les |autres )?(?:associations|clubs|subventions|ecoles|structures|organismes|communes)\b",
+            bare(label),
+        )
+    )
 
 
 def in_capitals(label: str) -> bool:

@@ -95,6 +95,7 @@ def _unrecognised(path: Path, grids: list[Grid], sheet: str | None, why: str) ->
         said = meaning(header)
         if said.role and said.sure and (said.role not in roles.values()):
             roles[header] = said.role
+    read = {header: meaning(header) for header, role in roles.items() if role == "amount"}
     columns = header_columns(grid, (row + 1, row + 1))
     body = {one: grid.values[columns[one]].iloc[row + 1 :] for one in headers}
     names = [
@@ -106,7 +107,12 @@ def _unrecognised(path: Path, grids: list[Grid], sheet: str | None, why: str) ->
         pd.concat([lettered(values).dropna() for values in body.values()]) if body else pd.Series(dtype="str")
     )
     totals = {int(str(at)) for at, text in texts.items() if TOTAL.match(str(text))}
-    first = tuple(ColumnRead(header, role) for header, role in roles.items())
+    first = tuple(
+        ColumnRead(header, role, stage=one.stage, kind=one.kind, year=one.year, unit=one.unit)
+        if (one := read.get(header))
+        else ColumnRead(header, role)
+        for header, role in roles.items()
+    )
     table = TableRead(
         id="T",
         title=path.stem,
@@ -151,8 +157,8 @@ def _written(path: Path, tables: list[Understood]) -> str:
             if value
         ),
     ]
-    if sheet.currency != "EUR":
-        doubt = "# " if any("monnaie" in one for one in missing) else ""
+    if sheet.currency != "EUR" or missing:
+        doubt = "# " if sheet.currency == "EUR" or any("monnaie" in one for one in missing) else ""
         lines.append(doubt + _pair("currency", sheet.currency))
     if missing and not sheet.decimal:
         lines.append("# thousands = \"'\"               # un signe entre les milliers : 12'500.00")

@@ -97,11 +97,13 @@ _STAGES = {
 }
 _ACCOUNTS = r"\b(mandats emis|ca)\b"  # the account of what was paid
 _SECTIONS = r"\b(fonctionnement|investissement|equipement|exceptionnel\w*|projets?|action\w*|charges?|capital|revenue)\b"
+TAKEN_BACK = "montant annulé ou rendu"
 OWED = "loyer, facture ou cotisation, ce n'est pas un financement"
 _NOT_FUNDING = (
     (r"\b(demand\w*|sollicit\w*|request\w*|applied)\b", "montant demandé, ce n'est pas un financement"),
-    (r"\b(non (retenu|attribu|accord|vote|verse|octroy)\w*|refus\w*|rejet\w*|ajourn\w*|annul\w*|rembours(e|ee|es|ees|ement|ements))\b",
-     "montant refusé, annulé ou rendu, ce n'est pas un financement"),
+    (r"\b(non (retenu|attribu|accord|vote|verse|octroy)\w*|refus\w*|rejet\w*|ajourn\w*)\b",
+     "montant refusé, ce n'est pas un financement"),
+    (r"\b(annul\w*|rembours(e|ee|es|ees|ement|ements))\b", TAKEN_BACK),
     (r"\b(loyers?|cotisations?|penalites?|amendes?|factures?|facturee?|marches?|salaires?|honoraires?|remunerations?)\b",
      OWED),
     (r"^montants? (total |global |previsionnel )?(du|de la|de l|d un|des) (projet|action|programme|operation|evenement|manifestation)s?\b|"
@@ -109,12 +111,14 @@ _NOT_FUNDING = (
      "coût ou budget du projet, ce n'est pas un financement"),
     (r"\b(taux|po\w*tage|pct|rate|ratio|levier|part)\b|%|"
      r"\b(mensuel\w*|trimestriel\w*|unitaires?|horaires?)\b|"
-     r"\b(par|per) (mois|adherent|habitant|hab|eleve|licencie|membre|enfant|head|capita)\w*\b|\b(adherent|habitant|licencie|eleve)$",
+     r"\b(par|per) (mois|an|annee|adherent|habitant|hab|eleve|licencie|membre|enfant|head|capita)\w*\b|"
+     r"\b(adherent|habitant|licencie|eleve)$",
      "proportion"),
     (r"\b(reste|restant|reliquat|solde|ecart|difference|cumul\w*|n 1|moyenne|plafond|minimum|maximum|evolution|rappel|precedent\w*)\b",
      "montant dérivé d'un autre"),
     (r"\b(nombre|nb|number|effectif\w*|population|pop\d*|lat\w*|long\w*|surface)\b", "dénombrement ou mesure"),
 )  # fmt: skip
+_PAID_REST = rf"\bsolde\b(?=.*\b(?:{PAID_WORDS})\b)"  # a second payment, not what remains
 _GRANTED = (
     r"(grants?|funding|funds|award|agreement) (awarded|approved|paid|offered|value)( gbp)?|"
     r"(value|total) (of )?(grant|award|funding)s?( gbp)?"
@@ -181,7 +185,7 @@ def _amount(said: str) -> Meaning | None:
     if re.fullmatch(r"(subventions?|aides?) (annee|exercice|year)", said):
         return None
     for pattern, why in _NOT_FUNDING:
-        if re.search(pattern, said):
+        if re.search(pattern, re.sub(_PAID_REST, " ", said)):
             granted = re.match(r"(subventions?|aides?|dotations?|participations?)\b", said) and (
                 why.startswith("coût") or why == OWED or re.search(r"\bpart\b", said)
             )
@@ -235,9 +239,18 @@ def _currency(tokens: set[str]) -> str:
 def _signed(said: str) -> Meaning | None:
     """An amount that may be, where all that speaks of money in a header is a currency: « Value £ », « Total (€) »."""
     currency = _currency(set(said.split()))
-    spoken = len(said.split()) < 4 and not re.search(r"\d", said) and not _other(said)
+    dated, stages = re.findall(r"\b(?:19|20)\d\d\b", said), sorted(stages_of(said))
+    rest = re.sub(r"\b(?:19|20)\d\d\b", " ", said) if re.search(_SECTIONS, said) else said
+    spoken = (
+        len(rest.split()) < (4 if rest == said else 6) and not re.search(r"\d", rest) and not _other(said)
+    )
     spoken = spoken and not any(re.search(pattern, said) for pattern, _ in _NOT_FUNDING)
-    return Meaning("amount", currency=currency, sure=False) if currency and spoken else None
+    if not currency or not spoken or len(dated) > 1:
+        return None
+    if rest == said:
+        return Meaning("amount", currency=currency, sure=False)
+    stage = stages[0] if len(stages) == 1 else ""  # « Fonctionnement (€) voté en 2022 »
+    return Meaning("amount", stage=stage, year=int(dated[0]), currency=currency, sure=False)
 
 
 _GIVER = re.compile(  # kinds of givers that a column may be given to, with their own names: « Région Hauts-de-France »
@@ -255,21 +268,31 @@ def giver_or_year(header: str) -> Meaning | None:
     """An amount of a table with one column for each giver, or for each year, if its cells are numbers."""
     said = words(header)
     unit = 1000.0 if "keur" in said.split() else 1.0
-    if year := _OF_A_YEAR.fullmatch(said):
-        return Meaning("amount", year=int(year[1]), unit=unit)
+    if alone := _OF_A_YEAR.fullmatch(said):
+        return Meaning("amount", year=int(alone[1]), unit=unit)
     stages = [stage for stage, pattern in _STAGES.items() if re.search(pattern, said)]
     stage = stages[0] if len(stages) == 1 else ""
-    if not _GIVER.fullmatch(said):
+    dated = re.search(r" ((?:19|20)\d\d)(?: k?eur)?$", said)  # « Région 2021 »
+    if not _GIVER.fullmatch(said.removesuffix(dated[0]) if dated else said):
         return None
+    header = re.sub(r"(?:19|20)\d\d", " ", header) if dated else header
     bare = re.sub(r"\([^()]*(?:€|euros?)[^()]*\)", " ", header)
     kept = [word for word in re.split(r"[\s/]+", bare) if word and not _says_stage(word)]
     while len(kept) > 1 and words(kept[0]) in _MONEY | {"de", "du", "des", "la", "l"}:
         del kept[0]
-    return Meaning("amount", stage=stage, funder=" ".join(kept) or header.strip(), unit=unit)
+    year = int(dated[1]) if dated else None
+    return Meaning("amount", stage=stage, year=year, funder=" ".join(kept) or header.strip(), unit=unit)
 
 
 def _says_stage(word: str) -> bool:
     return any(re.fullmatch(pattern, words(word)) for pattern in _STAGES.values())
+
+
+def stages_of(text: str) -> set[str]:
+    """The stages that the words of a title say: « Versé 2022 », « BP »."""
+    said = words(text)
+    found = {stage for stage, pattern in _STAGES.items() if re.search(pattern, said)}
+    return found | ({"paid"} if re.search(_ACCOUNTS, said) else set())
 
 
 _STAGED_FILLER = set("total totaux des de du en eur euros numeraire valeur annee exercice".split())
@@ -289,9 +312,14 @@ def _staged(said: str) -> Meaning | None:
 
 
 _NAMES = {"nom", "denomination", "designation"}  # of whom, another column may say better
+_WHO = (
+    "operateur|gestionnaire|etablissement|siae|candidat|partenaire|acteur|entite|collectif|cooperative|association|structure|"
+    "etablissement association|structure association|association structure|entreprise ess|porteur|grantee|obnl|asbl"
+)
 _OTHERS = (
     ("recipient_id", r"\battrib(utaire)? (id|siret)$|\b(identification|identifiant|id|siret)\b.*\battributaires?\b"),
     ("funder_id", r"^funding org\w*( \d+)? (identifier|id)$|^(coll(ectivite)?|autorite administrative) (siret|id)$"),
+    ("funder", r"^(grantor|mecene|bailleur de fonds)s?$"),
     ("funder", r"^funding org\w* name$|^coll(ectivite)? nom$|^autorite administrative( nom)?$|"
                r"^(financeur|collectivite|nom collectivite|administration|payeur|((service|organisme|collectivite) )?attribuant)$"),
     ("recipient_id", r"^recipient org\w* (identifier|id)$|\b(siret|siren)\b"),
@@ -305,12 +333,12 @@ _OTHERS = (
                   r"^nom beneficiaire principal$|"
                   r"^(?!.*\b(nombre|nb|number|effectifs?|nature|juridique|identification|identifiant|forme|type|statut|categorie)\b).*\bbeneficiaires?\b"
                   r"(?!.*\b(adresse|code|commune|ville|departement)\b)"),
-    ("recipient", r"^(denomination|designation|nom)$"),
+    ("recipient", rf"^(denomination|designation|nom)$|^(?:{_WHO})s?(?: (?:subventionne|soutenu|aide|conventionne)e?s?)?$"),
     ("title", r"^(objets?|intitule\w*|libelle|title|titre|description|descriptif|nom du projet|projet|action)\b|"
               r"^(purpose( of (the )?grant)?|grant purpose|project( title| name)?)$"),
     ("programme", r"^(grant programme title|programme name|programme|dispositif|nom demarche ds)$"),
     ("year", r"^(?:subvention |aide )?(annees?|exercice|millesime|year|an)"
-             r"( budgetaire| versement| de versement| d attribution| de la subvention)?$"),
+             r"( budgetaire| civile| versement| de versement| d attribution| de la subvention)?$"),
     ("date", r"^(date|acte date|(date|year) of (award|grant|payment|decision))$|\b(award|approval|decision|payment) date$|"
              r"^date (grant )?(awarded|approved|agreed|paid)$|"
              r"^(date (de |d )?(attribution|decision|vote|deliberation|la decision|convention|versement|paiement|mandatement|octroi|"

@@ -174,12 +174,16 @@ class Lines:
             return
         rows = self.filled.index[alone]
         self.skipped |= set(rows)
+        data = self.filled.index[self.filled[amounts].any(axis="columns")]
+        heads = len(data) > 0 and bool(
+            (rows < data[-1]).any()
+        )  # what they say of the lines under them is not read
         first = self.body.loc[rows[0]]
         text = str(next(value for value in first if not blank(value)))[:120]
         self.notes.append(
             about_rows(
                 "READ-NOT-DATA",
-                "info",
+                "alert" if heads else "info",
                 rows,
                 f"n'est pas une donnée (« {text} »)",
                 f"ne sont pas des données (« {text} »…)",
@@ -227,9 +231,9 @@ class Lines:
             for one in named:  # a remark in a column of comments details nothing
                 parts |= _matching(texts[one], _PART) if one in texts else False
             if parts.any():
-                row = parts.index[parts][0]
+                listed = numbered_rows(parts.index[parts])
                 self.missing.append(
-                    f"la ligne {row + 1}, « dont… » : le détail d'une autre ligne, ou un montant de plus ?"
+                    f"« dont… » ({listed}) : le détail d'une autre ligne, ou un montant de plus ?"
                 )
 
     def _judge_totals(
@@ -347,7 +351,9 @@ class Lines:
 
     def _apart(self, filled: pd.Series) -> set[int]:
         """The rows that look like headings: emptier than the others, or the few in capitals."""
-        loud = [int(row) for row in filled.index if doubts.in_capitals(self._words_of(row))]
+        labels = {int(row): self._words_of(row) for row in filled.index}
+        loud = [row for row, label in labels.items() if doubts.of_many(label)]
+        loud = loud or [row for row, label in labels.items() if doubts.in_capitals(label)]
         thin = [int(row) for row in filled.index[filled.lt(filled.median())]] if len(filled) else []
         return {*thin, *(loud if len(loud) * 2 < len(filled) else [])}
 
@@ -401,6 +407,13 @@ def _how_many(columns: Iterable[pd.Series], rows: pd.Index) -> pd.Series:
     """In how many of the columns each row is true; added outside pandas, which would align each of them."""
     nothing = np.zeros(len(rows), dtype="int64")
     return pd.Series(sum((column.to_numpy(dtype="int64") for column in columns), nothing), index=rows)
+
+
+def numbered_rows(rows: pd.Index) -> str:
+    """« ligne 12 », « lignes 12, 40… »: as a person counts them."""
+    numbers = [str(row + 1) for row in rows]
+    listed = ", ".join(numbers[:12]) + ("…" if len(numbers) > 12 else "")
+    return f"{'ligne' if len(numbers) == 1 else 'lignes'} {listed}"
 
 
 def about_rows(code: str, severity: str, rows: pd.Index, one: str, several: str) -> Note:

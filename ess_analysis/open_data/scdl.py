@@ -133,12 +133,14 @@ def shared(
         if name in by_field
     ]
     cells = grid.values[same].loc[rows[part]].map(_as_text)
-    key = cells[same[0]].astype("str")
-    for at in same[1:]:
-        key = key + "\x1f" + cells[at].astype("str")
+    decision = cells[[at for at in same if at != by_field.get("montant")]].agg("\x1f".join, axis="columns")
+    key = decision + "\x1f" + cells[by_field["montant"]].astype("str")
     size = key.map(key.value_counts())
     several = key[size > 1]
-    alone = int(part.sum() - len(several))
+    split = (
+        share[part].groupby(decision).transform("sum").between(0.995, 1.005)
+    )  # each line has its own part of the grant
+    alone = int((~split & size.eq(1)).sum())
     if len(several):
         each = amounts.reindex(several.index)
         twice = each.sum() - each.groupby(several).first().sum()

@@ -73,6 +73,9 @@ def _doubt(each: list[Understood]) -> str:
     named = [doubts.years_of(one.grid.name) for one in each]
     if any(len(years) != 1 for years in named) or len(set.union(*named)) < len(each):
         return "leurs noms ne donnent pas à chacune son année : le même argent y est-il compté deux fois ?"
+    rests = {" ".join(re.findall("[a-z]+", words(one.grid.name))): one.grid.name for one in each}
+    if len(rests) > 1:
+        return f"leurs noms ne disent pas la même chose ({french.listing(f'« {name} »' for name in rests.values())})"
     for one, years in zip(each, named, strict=True):
         others = set(_funding(one)["year"].dropna().astype(int)) - years
         if others:

@@ -7,11 +7,10 @@ with what is missing.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from ess_analysis import french, schema
@@ -19,20 +18,16 @@ from ess_analysis.delimited import Note
 from ess_analysis.grids import Grid
 from ess_analysis.load.words import STAGE_WORDS, kind_of
 from ess_analysis.open_data import doubts, scdl
-from ess_analysis.open_data.amounts import Amounts
 from ess_analysis.open_data.choosing import Table, the_table
-from ess_analysis.open_data.headers import PAID_WORDS, Meaning, words
+from ess_analysis.open_data.grants import DATED, Grants
+from ess_analysis.open_data.headers import IN_KIND_WORDS, PAID_WORDS, Meaning, words
 from ess_analysis.open_data.lines import about_rows, digits, lettered
 from ess_analysis.sources import ColumnRead, SourceSheet, TableRead
 
 SCDL, GRANTS_360 = "SCDL", "360Giving"
 _ONE_EACH = ("recipient", "funder", "title", "programme", "year", "date", "axis", "places", "kind", "stage",
              "recipient_id", "funder_id")  # fmt: skip
-_DATED = r"\b(dates?|periode|annees?|exercice|saison|financial year)\b"
-_REFERENCE = (
-    r"\b(reference|ref|dossier|convention|deliberation|delib|decision|identifiant|id|identifier|numero)\b"
-)
-_FACTS = {"amount", "recipient", "funder", "recipient_id", "funder_id", "places", "date", "year"}
+_OTHER_YEAR = r"creation|agrement|naissance|fondation|labellisation|adhesion|debut|fin|demande|depot|construction|derniere"
 
 
 @dataclass(frozen=True)
@@ -57,7 +52,7 @@ def understand(path: Path, grids: Iterable[Grid], sheet: str | None = None, whol
     ).understood()
 
 
-class _Reading(Amounts):
+class _Reading(Grants):
     """The understanding of one table, step by step; each step adds what it found to the notes or to `missing`."""
 
     standard = ""
@@ -66,6 +61,7 @@ class _Reading(Amounts):
         self._skip_numbered()
         self._sort_givers()
         self._years_by_content()
+        self._dates_of_payment()
         self.standard = _standard(self.table)
         self._amounts_by_content()
         self._keep_total()
@@ -79,6 +75,7 @@ class _Reading(Amounts):
         self._refuse_repeated(columns)
         self._tell_repeated(columns)
         self._refuse_struck()
+        self._refuse_comments()
         stage = self._stage(amounts)
         grid, table = self.table.grid, self.table
         for header in table.columns:
@@ -140,144 +137,6 @@ class _Reading(Amounts):
         amount = self._euros(amounts[0].header)[0]
         self.notes += scdl.shared(grid, columns, main, rows, amount, self.currency)
 
-    def _refuse_other_lines(self, columns: list[ColumnRead]) -> None:
-        """Lines that another column says refused, cancelled, lent or guaranteed: they are not grants."""
-        read = {column.header: column.role for column in columns}
-        euros = (self._euros(header)[0] for header, role in read.items() if role == "amount")
-        granted = {row for one in euros for row in one.index[one.ne(0) & one.notna()]}
-        meant = self.table.meanings
-        for name, values in self._names_said(read, granted):
-            if said := doubts.nobodys_grant(values):
-                self.missing.append(f"« {name} » dit « {said} » : faut-il compter ces lignes, et pour qui ?")
-        for header in self.table.columns:
-            role = read.get(header, "")
-            if role in _FACTS:
-                continue
-            values = self._values(header)
-            values = values[values.index.isin(granted)]  # a refusal without an amount counts nothing
-            refused = doubts.not_granted(words(header), values)
-            other = (
-                doubts.other_kind(values, means_kind=meant[header].role == "kind") if role != "kind" else None
-            )
-            if refused and role != "title":
-                self.missing.append(f"« {header} » dit « {refused} » : faut-il compter ces lignes ?")
-            elif spent := doubts.other_spending(words(header), values):
-                self.missing.append(f"« {header} » dit « {spent} » : est-ce une subvention ?")
-            elif told := doubts.versions(words(header), values):
-                self.missing.append(
-                    f"« {header} » (« {told} ») : ces montants s'ajoutent-ils ou se remplacent-ils ?"
-                )
-            elif other and role not in {"title", "axis", "programme"}:
-                self.missing.append(f"« {header} » dit « {other} » : est-ce la forme de l'aide ?")
-            elif role not in {"kind", "stage"} and (stages := doubts.stages_told(values)):
-                self.missing.append(f"« {header} » distingue « {stages} » : quelles lignes compter ?")
-            elif role != "kind":
-                self._tell_other_lines(header, values)
-
-    def _refuse_repeated(self, columns: list[ColumnRead]) -> None:
-        """The same money on several lines: one for each stage, or each year, of a grant."""
-        money = [column.header for column in columns if column.role == "amount"]
-        named = [column.header for column in columns if column.role in {"recipient", "title", "programme"}]
-        if len(money) != 1 or not named:
-            return
-        euros = self._euros(money[0])[0].dropna()
-        cells = self._cells_beside(euros)
-        whose = pd.Series("", index=euros.index)
-        for header in named:
-            whose = whose + "\x1f" + cells[header].astype("str").fillna("")
-        if whose.duplicated(keep=False).mean() <= 0.9:
-            return
-        for header in [one for one in cells if one not in {*money, *named}]:
-            if doubts.told_each_time(whose, euros, cells[header]):
-                seen = " », « ".join(dict.fromkeys(cells[header].astype("str").head(3)))
-                self.missing.append(
-                    f"« {header} » (« {seen} ») : chaque bénéficiaire y a le même montant à chaque valeur ; "
-                    f"faut-il le compter une seule fois ?"
-                )
-                return
-
-    def _tell_repeated(self, columns: list[ColumnRead]) -> None:
-        """Told of the lines that are another one of the same reference, but for a date: payments of one grant."""
-        money = [column.header for column in columns if column.role == "amount"]
-        dates = {one for one in self.table.columns if re.search(_DATED, words(one))}
-        known = [one for one in self.table.columns if re.search(_REFERENCE, words(one))]
-        if len(money) != 1 or not dates or not known or not self.whole:
-            return
-        euros = self._euros(money[0])[0].dropna()
-        cells = self._cells_beside(euros)
-        others = [cells[one] for one in cells if one not in {*money, *dates}]
-        alike = pd.concat([*others, euros], axis="columns").astype("str").duplicated()
-        alike &= ~pd.concat(cells.values(), axis="columns").astype("str").duplicated()
-        rows = alike.index[alike & cells[known[0]].notna()]
-        if len(rows):
-            worth = french.money(euros[rows].sum(), currency=self.currency)
-            one, several = (
-                f"{verb} une autre, à une autre date, pour {worth} : versements d'une même subvention ?"
-                for verb in ("répète", "répètent")
-            )
-            self.notes.append(about_rows("READ-REPEATED", "alert", rows, one, several))
-
-    def _cells_beside(self, euros: pd.Series) -> dict[str, pd.Series]:
-        """The cells of each column, on the rows of these amounts."""
-        return {header: self.body[at].reindex(euros.index) for header, at in self.table.columns.items()}
-
-    def _names_said(self, read: Mapping[str, str], granted: set[int]) -> Iterator[tuple[str, pd.Series]]:
-        """The columns read as givers and recipients, on the lines that hold an amount."""
-        for header, role in read.items():
-            if role in {"funder", "recipient", "title"}:
-                values = self._values(header)
-                yield header, values[values.index.isin(granted)]
-
-    def _tell_other_lines(self, header: str, values: pd.Series) -> None:
-        """Told of the lines whose free words speak of a refusal, a loan, a guarantee: a person looks at them."""
-        codes, distinct = pd.factorize(values)
-        spoken = np.array([*(doubts.speaks_of_other(str(value)) for value in distinct), False])
-        rows = values.index[spoken[codes]]
-        if len(rows):
-            said = str(values[rows[0]])[:60]
-            self.notes.append(
-                about_rows(
-                    "READ-OTHER-LINE",
-                    "alert",
-                    rows,
-                    f"dit « {said} » (« {header} ») : comptée comme les autres, à vérifier",
-                    f"parlent d'un refus, d'un prêt ou d'une garantie (« {header} » : « {said} »…) : comptées, à vérifier",
-                )
-            )
-
-    def _refuse_named_otherwise(self, amounts: list[ColumnRead]) -> None:
-        """A title, a sheet's name or the row over a section that speaks of loans, guarantees, refusals, receipts."""
-        if any(column.kind for column in amounts) or "kind" in {
-            one.role for one in self.table.meanings.values()
-        }:
-            return
-        data = self.filled.index[~self.filled.index.isin(self.skipped)]
-        rows = [row for row in self._sections() if len(data) and row < data[-1]]  # a footnote heads nothing
-        sections = [self._words_of(row) for row in rows]
-        decided = all(column.stage for column in amounts)
-        for text in [*self._titles(), *sections, self.table.grid.sheet, self.path.stem]:
-            if len(text) < 100 and doubts.named_otherwise(text, decided):
-                self.missing.append(
-                    f"« {text.strip()[:60]} » : ces montants sont-ils des subventions accordées ?"
-                )
-                return
-
-    def _sections(self) -> list[int]:
-        """The rows left out that hold one cell: headings, remarks."""
-        alone = self.filled.sum(axis="columns").eq(1) & self.filled.index.isin(self.skipped)
-        return [int(row) for row in self.filled.index[alone]]
-
-    def _refuse_struck(self) -> None:
-        """Lines struck through: crossed out by the one who keeps the workbook."""
-        rows = [
-            row for row in self.filled.index if row in self.table.grid.struck_rows and row not in self.skipped
-        ]
-        if rows:
-            listed = ", ".join(str(row + 1) for row in rows[:5])
-            self.missing.append(
-                f"les lignes barrées ({listed}{'…' if len(rows) > 5 else ''}) : faut-il les compter ?"
-            )
-
     def _fact_columns(self) -> list[ColumnRead]:
         columns = []
         for role in _ONE_EACH:
@@ -312,7 +171,10 @@ class _Reading(Amounts):
                     columns.append(ColumnRead(header, role))
         roles = {column.role for column in columns}
         for header, said in self.table.meanings.items():
-            if "kind" not in roles and said.role in ("", "kind") and doubts.all_kinds(self._values(header)):
+            spoken = (
+                said.role in ("", "kind") and said.why != IN_KIND_WORDS
+            )  # « Prestations en nature » is told beside the grant
+            if "kind" not in roles and spoken and doubts.all_kinds(self._values(header)):
                 columns.append(ColumnRead(header, "kind"))
                 self.ignored.pop(header, None)
                 roles.add("kind")
@@ -334,7 +196,8 @@ class _Reading(Amounts):
         """
         meanings = dict(self.table.meanings)
         for role, giver in (("recipient", "funder"), ("recipient_id", "funder_id")):
-            named = {header: self._values(header) for header in self.table.role(role)}
+            cells = {header: self._values(header) for header in self.table.role(role)}
+            named = {header: values for header, values in cells.items() if len(values)}
             alike = [header for header, values in named.items() if len(values) > 1 and values.nunique() == 1]
             if len(alike) == len(named):
                 continue
@@ -357,13 +220,33 @@ class _Reading(Amounts):
         if self.table.role("year"):
             return
         for header, said in self.table.meanings.items():
-            if not said.role and re.search(r"\b(annee|exercice)\b", words(header)):
+            if not said.role and re.search(
+                r"\b(annee|exercice)\b(?!.*\b(" + _OTHER_YEAR + r")\b)", words(header)
+            ):
                 values = self._values(header).astype("str").str.removesuffix(".0")
                 if len(values) and values.str.fullmatch(r"(?:19|20)\d\d").all():
                     self.table = replace(
                         self.table, meanings={**self.table.meanings, header: Meaning("year")}
                     )
                     return
+
+    def _dates_of_payment(self) -> None:
+        """The date of payment is the date of what was paid, and of what no other date bears."""
+        meant = self.table.meanings
+        paid = {said.stage for said in meant.values() if said.role == "amount" and not said.kind} == {"paid"}
+        others = [header for role in ("date", "year") for header in self.table.role(role)]
+        for header, said in meant.items():
+            payment = re.fullmatch(
+                r"date (?:(?:de |du |d )?(?:versement|paiement|mandat|mandatement))", words(header)
+            )
+            days = self._values(header).astype("str").map(french.year_of)
+            if payment and len(days) and days.notna().all() and (paid or not others):
+                why = Meaning(why="la date du versement est lue")
+                dated = {one: why for one in others if one != header and meant[one].role == "date"}
+                self.table = replace(
+                    self.table, meanings={**meant, **dated, header: replace(said, role="date", why="")}
+                )
+                return
 
     def _tell_recipients(self, columns: list[ColumnRead]) -> None:
         """Told where no column is read as the recipient's name, with the texts left out."""
@@ -401,7 +284,7 @@ class _Reading(Amounts):
         if year or any(column.year for column in columns):
             return
         if not dated:
-            left = [one for one in self.ignored if re.search(_DATED, words(one))]
+            left = [one for one in self.ignored if re.search(DATED, words(one))]
             cells = (str(value) for one in left for value in self._values(one).head(1))
             why = (
                 f"« {' », « '.join(left)} » n'est pas lu comme l'année de la décision (« {next(cells, '')} »)"
