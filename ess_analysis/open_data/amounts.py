@@ -166,6 +166,9 @@ class Amounts(Lines):
                 self.ignored[header] = "texte, sans montant"
         for header, lost in wordy:
             if digits(self._values(header)).any() or not read:
+                self.ignored[header] = UNSURE
+                if any(one.startswith(("la monnaie", "le signe décimal")) for one in self.missing):
+                    continue  # which is why they are not read
                 seen, share = self._values(header)[lost].iloc[0], french.percent(lost.mean())
                 self.missing.append(
                     f"« {header} » : {share} des cellules ne se lisent pas comme des montants, telle « {str(seen)[:40]} »"

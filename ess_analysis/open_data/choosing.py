@@ -180,14 +180,24 @@ def _numbers_without_a_name(grids: list[Grid]) -> list[str]:
 
 
 def _first_words(grids: list[Grid]) -> list[str]:
-    """The words of the first filled line of each sheet."""
+    """What each sheet has instead of a header: one of an amount alone, or the words of its first filled line."""
     said = []
     for grid in grids:
-        for _, row in grid.values.iloc[:HEADER_WITHIN].iterrows():
-            texts = [str(value) for value in row if value not in (None, "") and value == value]
-            if len(texts) > 1:
-                said.append(" · ".join(texts)[:160])
+        rows = [
+            [str(value) for value in row if not blank(value)]
+            for row in grid.values.iloc[:HEADER_WITHIN].itertuples(index=False)
+        ]
+        rows = [texts for texts in rows if len(texts) > 1]
+        for texts in rows:
+            money = [text for text in texts if len(text) <= LONGEST_HEADER and meaning(text).role == "amount"]
+            if money:
+                others = french.listing(f"« {text[:40]} »" for text in texts if text not in money)
+                said.append(
+                    f"« {money[0][:60]} » serait le montant, mais rien d'autre n'est reconnu : ni bénéficiaire, ni objet… ({others})"
+                )
                 break
+        else:
+            said += [" · ".join(rows[0])[:160]] if rows else []
     return said or ["aucune ligne de deux cellules ou plus"]
 
 

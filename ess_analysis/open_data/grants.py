@@ -31,7 +31,43 @@ class Grants(Amounts):
         read = {column.header: column.role for column in columns}
         euros = (self._euros(header)[0] for header, role in read.items() if role == "amount")
         granted = {row for one in euros for row in one.index[one.ne(0) & one.notna()]}
-        meant = self.table.meanings
+        self._refuse_names(read, granted)
+        for header in self.table.columns:
+            role = read.get(header, "")
+            if role in _FACTS:
+                continue
+            values = self._values(header)
+            values = values[values.index.isin(granted)]  # a refusal without an amount counts nothing
+            if question := self._question(header, role, values):
+                self.missing.append(f"« {header} » {question}")
+            elif role != "kind":
+                self._tell_other_lines(header, values)
+
+    def _question(self, header: str, role: str, values: pd.Series) -> str:
+        """What is asked of a column that says of its lines that they are no grants, or not one more; empty for another."""
+        said, form = words(header), "est-ce la forme de l'aide ?"
+        means_kind = self.table.meanings[header].role == "kind"
+        if role != "title" and (refused := doubts.not_granted(said, values)):
+            listed = numbered_rows(values.index[values.isin(refused)])
+            return f"dit « {' », « '.join(refused[:4])} » ({listed}) : faut-il compter ces lignes ?"
+        if spent := doubts.other_spending(said, values):
+            return f"dit « {spent} » : est-ce une subvention ?"
+        if versions := doubts.versions(said, values):
+            return f"(« {versions} ») : ces montants s'ajoutent-ils ou se remplacent-ils ?"
+        if role == "programme" and (lent := doubts.lent(values)):
+            return f"dit « {lent} » : {form}"
+        if role not in {"title", "axis", "programme", "kind"} and (
+            other := doubts.other_kind(values, means_kind)
+        ):
+            return f"dit « {other} » : {form}"
+        if role == "kind" and (unknown := doubts.unknown_kind(values)):
+            return f"dit « {unknown} » : {form}"
+        if role not in {"kind", "stage"} and (stages := doubts.stages_told(values)):
+            return f"distingue « {stages} » : quelles lignes compter ?"
+        return ""
+
+    def _refuse_names(self, read: Mapping[str, str], granted: set[int]) -> None:
+        """Names that are nobody's, that say that their line is no grant, or that are those of envelopes and totals."""
         for name, values in self._names_said(read, granted):
             if said := doubts.nobodys_grant(values):
                 self.missing.append(f"« {name} » dit « {said} » : faut-il compter ces lignes, et pour qui ?")
@@ -40,36 +76,6 @@ class Grants(Amounts):
                     self.missing.append(f"« {name} » dit « {undone} » : est-ce une subvention accordée ?")
                 self._refuse_headings(name, values)
                 self._refuse_nameless(read, granted)
-        for header in self.table.columns:
-            role = read.get(header, "")
-            if role in _FACTS:
-                continue
-            values = self._values(header)
-            values = values[values.index.isin(granted)]  # a refusal without an amount counts nothing
-            refused = doubts.not_granted(words(header), values)
-            other = (
-                doubts.other_kind(values, means_kind=meant[header].role == "kind") if role != "kind" else None
-            )
-            if refused and role != "title":
-                listed = numbered_rows(values.index[values.isin(refused)])
-                said = " », « ".join(refused[:4])
-                self.missing.append(f"« {header} » dit « {said} » ({listed}) : faut-il compter ces lignes ?")
-            elif spent := doubts.other_spending(words(header), values):
-                self.missing.append(f"« {header} » dit « {spent} » : est-ce une subvention ?")
-            elif told := doubts.versions(words(header), values):
-                self.missing.append(
-                    f"« {header} » (« {told} ») : ces montants s'ajoutent-ils ou se remplacent-ils ?"
-                )
-            elif role == "programme" and (lent := doubts.lent(values)):
-                self.missing.append(f"« {header} » dit « {lent} » : est-ce la forme de l'aide ?")
-            elif other and role not in {"title", "axis", "programme"}:
-                self.missing.append(f"« {header} » dit « {other} » : est-ce la forme de l'aide ?")
-            elif role == "kind" and (form := doubts.unknown_kind(values)):
-                self.missing.append(f"« {header} » dit « {form} » : est-ce la forme de l'aide ?")
-            elif role not in {"kind", "stage"} and (stages := doubts.stages_told(values)):
-                self.missing.append(f"« {header} » distingue « {stages} » : quelles lignes compter ?")
-            elif role != "kind":
-                self._tell_other_lines(header, values)
 
     def _refuse_headings(self, header: str, values: pd.Series) -> None:
         """Envelopes and totals among the recipients, that are not the sum of their lines."""
