@@ -290,7 +290,7 @@ _UNDONE = re.compile(
 )
 _EACH_YEAR = re.compile(r"(?:/ ?|\bpar )(?:ans?|annees?)\b")
 _SWISS = re.compile(
-    r"([-\u2212]?\d{1,3}(?:['’]\d{3})+(?:\.\d\d)?|\d+(?=\.[-–—]))(?:\.[-–—])?"
+    r"([-\u2212]?\d{1,3}(?:['’]\d{3})+(?:\.\d\d)?|\d+(?=\.[-–—]))(?:\.[-–—]{1,2})?"
 )  # « 12'500.00 », « 12500.- »
 _MARKED = re.compile(rf"[A-JLN-Z][{_SPACES}]+(\d[\d.{_SPACES}]*,\d\d)")  # a letter apart: « N   82 584,28 »
 

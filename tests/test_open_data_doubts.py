@@ -200,6 +200,24 @@ ASKED = {
         "Association;Prestations en nature;Montant\n"
         + "".join(f"{n};{'Mise à disposition de locaux' if e > 480 else ''};{e}\n" for n, e in LINES), "est-ce la forme de l'aide",
     ),
+    "asked for and awarded, line by line": (
+        "Association;Nature;Montant 2022\n" + "".join(f"{n};Montant demandé;{e + 50}\n{n};Montant accordé;{e}\n" for n, e in LINES),
+        "quelles lignes compter",
+    ),
+    "acts of amendment": (states("Acte", "Avenant n°1", "Convention"), "se remplacent-ils"),
+    "codes of decisions": (states("Statut", "R", "A"), "quelles lignes sont accordées"),
+    "crosses": (states("Retenu", "", "X"), "quelles lignes sont accordées"),
+    "so much a year for some years": (
+        "Association;Durée (années);Montant annuel accordé\n" + "".join(f"{n};3;{e}\n" for n, e in LINES), "d'une année, ou de toutes",
+    ),
+    "a total that adds up own money": (
+        "Porteur;Action;Ville;Région;Autofinancement;Total\n"
+        + "".join(f"{n};x;{e};{e};{e + 50};{3 * e + 50}\n" for n, e in LINES), "additionne aussi « Autofinancement »",
+    ),
+    "a total with a slip": (
+        "Subventions accordées;;;;\n\nPorteur;Action;Ville;Région;Total\n"
+        + "".join(f"{n};x;{e};{e};{2 * e + (100 if e == 480 else 0)}\n" for n, e in LINES), "n'y est pas la somme",
+    ),
     "a year that is only planned": (
         "Subventions versées (2024 : prévisionnel);;\n\nAssociation;2023;2024\n" + "".join(f"{n};{e};{e + 50}\n" for n, e in LINES),
         "l'étape de chaque année",
@@ -267,6 +285,12 @@ READ = {
     "thousands of Swiss francs": (f"Association;Montant (kCHF)\n{TWO}", 1000 * WHOLE),
     "accounts of two years": ("Publication;Association;Montant versé\n"
         + "".join(f"CA {2019 + k % 2};{n};{e}\n" for k, (n, e) in enumerate(LINES)), WHOLE),
+    "a town that gives sums like postal codes": (
+        "Subventions 2022;;;\n\nAssociation;Ville;Région;CAF\nAnis;2000;500;300\nJudo;2500;700;400\nZoé;2200;600;100\n", 9300,
+    ),
+    "the account of subsidies": (states("Nature de la dépense", "6574", "6574"), WHOLE),
+    "legal forms": (states("Statut", "SCOP", "Asso"), WHOLE),
+    "own funds beside": ("Club;Fonds propres au 31/08;Subvention accordée\n" + "".join(f"{n};{e + 50};{e}\n" for n, e in LINES), WHOLE),
     "an association called IDEM": (f"Association;Subvention\n{TWO * 12}IDEM;70\n", 12 * WHOLE + 70),
     "givers of two years": (
         "Association;Région 2021 (€);Région 2022 (€);Ville 2021 (€)\n" + "".join(f"{n};{e};{e};{e}\n" for n, e in LINES), 3 * WHOLE,
@@ -617,3 +641,16 @@ def test_a_blank_column_does_not_make_a_giver_of_the_recipient(tmp_path: Path) -
         written(tmp_path, "Raison sociale;Raison sociale 2;Mandaté\nAnis;;450\nAnis;;700\n")
     ).funding
     assert set(funding["recipient"]) == {"Anis"} and funding["funder"].isna().all()
+
+
+def test_the_total_of_givers_gives_them_its_currency(tmp_path: Path) -> None:
+    lines = "".join(f"{name};{euros};{euros};{2 * euros}\n" for name, euros in LINES)
+    tables = ess.read(written(tmp_path, f"Projet;Canton;Ville;Total CHF\n{lines}"))
+    assert tables.sources[0].currency == "CHF" and tables.funding["amount_eur"].sum() == 2 * WHOLE
+
+
+def test_a_loan_of_equipment_is_in_kind(tmp_path: Path) -> None:
+    lines = "".join(f"{name};{euros};{euros}\n" for name, euros in LINES)
+    assert (
+        total(written(tmp_path, f"Association;Subvention 2022;Prêt de matériel\n{lines}"), "in_kind") == WHOLE
+    )

@@ -78,21 +78,26 @@ class Amounts(Lines):
             one for one in self.table.role("amount") if one in frames and not meanings[one].funder
         ]:
             parts = frames.drop(columns=header)
+            own_money = [one for one in map(str, parts) if doubts.own_money(words(one))]
             named = [one for one in map(str, parts) if meanings[one].role == "amount" and meanings[one].sure]
             if parts.shape[1] < 2 or len(named) == parts.shape[1]:
                 continue
             gap = (frames[header] - parts.sum(axis="columns", min_count=1)).dropna().abs()
             if len(gap) > 1 and len(gap) >= 0.9 * len(frames) and gap.lt(0.005).all():
+                if own_money:
+                    self.missing.append(
+                        f"« {header} » additionne aussi « {own_money[0]} » : quelles colonnes compter ?"
+                    )
                 part = Meaning(why=f"détail de « {header} »")
                 read: dict[str, Meaning] = dict.fromkeys(map(str, parts), part)
                 if all(
                     meanings[one].funder for one in read
                 ):  # each giver has its own: the total proves that they are sums
-                    stage = meanings[header].stage
-                    read = {
-                        one: replace(meanings[one], stage=meanings[one].stage or stage, sure=True)
-                        for one in read
-                    }
+                    whole = meanings[header]
+                    currency = whole.currency or next(iter(currencies.named([header])), "")
+                    for one in read:
+                        own_stage = meanings[one].stage or whole.stage
+                        read[one] = replace(meanings[one], stage=own_stage, currency=currency, sure=True)
                     read[header] = Meaning(why="somme des autres colonnes")
                 self.table = replace(self.table, meanings={**meanings, **read})
                 return
@@ -139,7 +144,7 @@ class Amounts(Lines):
         named = [
             header
             for header in table.role("amount")
-            if not self._values(header).map(doubts.says_no_amount).all()
+            if not all(map(doubts.says_no_amount, pd.unique(self._values(header))))
         ]
         for header in table.role("amount"):
             if header not in named:
@@ -275,6 +280,16 @@ class Amounts(Lines):
             ):  # grants and aid in kind, together
                 self.ignored[header] = "somme des autres colonnes"
                 return [one for one in read if one != header]
+        whole = [header for header in money if "total" in words(header)]
+        rest = [header for header in money if header not in whole]
+        if len(whole) == 1 and (len(rest) > 1 or {*rest} & givers):
+            gap = (frames[whole[0]] - frames[rest].sum(axis="columns", min_count=1)).dropna().abs()
+            if len(gap) and gap.gt(0.005).any() and ask:
+                row = int(gap.index[gap.gt(0.005)][0])
+                self.missing.append(
+                    f"la ligne {row + 1} : « {whole[0]} » n'y est pas la somme des autres colonnes lues"
+                )
+                return read
         for header in money:
             own = self.table.meanings[header].stage
             others = [other for other in money if other != header]
@@ -459,6 +474,17 @@ class Amounts(Lines):
             [*self._titles(), *skipped, *elsewhere, self.table.grid.sheet, self.path.stem]
         )
         found = found or currencies.shown_unit(self._formats())
+        lasting = next(
+            (
+                one
+                for one in self.table.columns
+                if re.search(r"\bduree\b|\bn(?:om)?br?e? d? ?annees\b", words(one))
+            ),
+            None,
+        )
+        yearly = next((one.header for one in amounts if re.search(r"\bannuel\w*\b", words(one.header))), None)
+        if lasting and yearly:
+            self.missing.append(f"« {yearly} » et « {lasting} » : le montant d'une année, ou de toutes ?")
         if percent := next((one for one in self._formats() if "%" in one), None):
             self.missing.append(f"l'unité des montants : le format « {percent} » en montre en pourcentage")
         amounts_at = {self.table.columns[column.header] for column in amounts}

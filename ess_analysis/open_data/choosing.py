@@ -337,13 +337,17 @@ def _givers_or_years(
     found = {
         name: said
         for name, said in found.items()
-        if bool(said.funder) in same and (name in plain or doubts.may_be_sums(cells[name]))
+        if bool(said.funder) in same
+        and (doubts.may_be_sums(cells[name]) or doubts.codes_or_sums(cells[name]))
     }
     above = [str(value) for value in grid.values.iloc[: header[0] - 1].to_numpy().ravel() if not blank(value)]
     around = [*above, grid.sheet, grid.member]
     sure = any(_MONEY_AROUND.search(words(text)) for text in [*around, *columns])
     sure = sure and not any(map(doubts.counts, around))
-    return {name: replace(said, sure=sure) for name, said in found.items()}
+    return {
+        name: replace(said, sure=sure and not doubts.codes_or_sums(cells[name]))
+        for name, said in found.items()
+    }
 
 
 def _is_pivot(table: Table) -> bool:

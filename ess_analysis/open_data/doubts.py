@@ -66,10 +66,11 @@ _OTHERWISE = re.compile(
 _OTHER_LINE = re.compile(
     r"\b(prets? d honneur|pret a taux|avances? (?:remboursable|recuperable)s?|garanties? d emprunts?|"
     r"(?:subvention|aide|dossier|demande|attribution|projet)s? (?:annul|refus|rejet|ajourn|retir|abandonn|caduc)\w*|"
-    r"annule[es]* par|sans suite|subvention non versee|deja compte\w*|ne pas compter|double compte|doublon)\b"
+    r"annule[es]* par|sans suite|subvention non versee|deja compte\w*|ne pas compter|double compte|doublon|"
+    r"avenant n|avenant a la|deliberation modificative)\b"
 )
 _HINT = re.compile(
-    r"pr[êe]t|avance|garant|annul|refus|rejet|ajourn|retir|abandon|caduc|sans suite|non vers|compt|doubl",
+    r"pr[êe]t|avance|garant|annul|refus|rejet|ajourn|retir|abandon|caduc|sans suite|non vers|compt|doubl|avenant|modificative",
     re.IGNORECASE,
 )
 _EXCEPT = r"\b(?:hors|sauf|hormis|excluding)\b.*"
@@ -106,13 +107,13 @@ def stages_told(values: pd.Series) -> str | None:
     """The words of a column that tells lines by their stage, budget or account: « BP », « CA 2013 », « payé »."""
     said = _categories(values)
     stage = (
-        r"(?:ae|cp|engagee?s?|engagements?|mandats?|mandatements?|liquidations?|demandes?|attributions?|notifications?|paiements?|versements?|"
+        r"(?:demandee?s?|sollicitee?s?|accords?|accordee?s?|attribuee?s?|octroyee?s?|ae|cp|engagee?s?|engagements?|mandats?|mandatements?|liquidations?|demandes?|attributions?|notifications?|paiements?|versements?|"
         r"autorisations? d engagement|credits? de paiement|bp|bs|ca|dm ?\d?|"
         r"budget primitif|compte administratif|voter?|votee?s?|payee?s?|versee?s?|realisee?s?|prevue?s?|"
         r"proposee?s?|mandatee?s?|liquidee?s?)(?: (?:19|20)\d\d)?"
     )
     stages = {
-        re.sub(r" (?:19|20)\d\d$", "", bare(text)) for text in said
+        re.sub(r"^(?:montants?|subventions?|aides?) | (?:19|20)\d\d$", "", bare(text)) for text in said
     }  # « CA 2019 », « CA 2020 » are years
     return (
         " », « ".join(said) if len(stages) > 1 and all(re.fullmatch(stage, one) for one in stages) else None
@@ -185,7 +186,8 @@ def other_spending(header: str, values: pd.Series) -> str | None:
         if len(found):
             return str(found.iloc[0])
     if re.search(_SPENDING, header):
-        return next((one for one in _categories(values) if not re.search(_GRANTED_WORDS, bare(one))), None)
+        said = [one for one in _categories(values) if re.search(r"[^\W\d_]", one)]
+        return next((one for one in said if not re.search(_GRANTED_WORDS, bare(one))), None)
     return None
 
 
@@ -195,6 +197,9 @@ def versions(header: str, values: pd.Series) -> str | None:
     amended = re.search(r"\b(?:avenants?|amendments?)\b(?!.*\bdate\b)", header)
     if amended and any(re.search(r"[1-9]|\bavenant\b", bare(one)) for one in said):
         return said[0]
+    acts = _categories(values)
+    if len(acts) > 1 and any(re.match(r"(?:avenant|deliberation modificative)\b", bare(one)) for one in acts):
+        return " », « ".join(acts[:3])
     several = re.search(r"\b(?:versions?|revision)\b", header) and len(said) > 1
     return " », « ".join(said[:3]) if several else None
 
@@ -260,15 +265,16 @@ _NOBODYS = re.compile(
 )
 
 
+_AGAIN = re.compile(r"\W*(?:idem|ibid(?:em)?|id)\W*", re.IGNORECASE)
+
+
 def nobodys_grant(values: pd.Series) -> str | None:
     """The first name that is no giver's and no recipient's: own money, volunteers, a reserve that is not given out.
 
     « idem » is one where it comes often: an association of 10 000 may be called so.
     """
-    again = values[
-        values.map(lambda value: isinstance(value, str) and bare(value) in {"idem", "ibid", "ibidem", "id"})
-    ]
-    ditto = {*again} if len(again) > 0.02 * len(values) else set()
+    again = [value for value in pd.unique(values) if isinstance(value, str) and _AGAIN.fullmatch(value)]
+    ditto = again if values.isin(again).sum() > 0.02 * len(values) else []
     return next(
         (
             value
@@ -277,6 +283,48 @@ def nobodys_grant(values: pd.Series) -> str | None:
             and (_NOBODYS.match(bare(value)) or re.fullmatch(r"[\s\"'″”“«»,;:]+", value) or value in ditto)
         ),
         None,
+    )
+
+
+_CODES = {
+    "a",
+    "r",
+    "aj",
+    "acc",
+    "ref",
+    "ajo",
+    "rej",
+    "att",
+    "v",
+    "n",
+    "o",
+    "f",
+    "d",
+    "e",
+    "p",
+    "0",
+    "1",
+    "2",
+    "3",
+}
+
+
+def coded(header: str, values: pd.Series, lines: int) -> list[str]:
+    """The codes of a column of decisions that no word explains: A, R, AJ; a cross on some of its `lines` only."""
+    if not re.search(rf"{_DECIDES}|\b(?:laureats?|selection\w*)\b", header):
+        return []
+    said = [str(value).strip().removesuffix(".0") for value in pd.unique(values)]
+    crossed = len(values) < lines and {bare(one) for one in said} <= {"x", "oui", "1", "o"}
+    return said if said and (crossed or (len(said) > 1 and {bare(one) for one in said} <= _CODES)) else []
+
+
+def own_money(header: str) -> bool:
+    """Whether the bare words of a header are those of money that is no grant: self-financing, what users pay."""
+    return bool(
+        re.search(
+            rf"{_OWN_MONEY}|\b(?:recettes? propres?|participations? des (?:usagers|familles|adherents))\b",
+            header,
+        )
     )
 
 
@@ -313,7 +361,8 @@ _NAMES_AMOUNT = re.compile(
 _OTHER_NUMBERS = re.compile(  # headers whose numbers are something else, whatever they look like
     r"\b(code|num|numero|no|n|dep\w*|heures?|insee|cp|postal|siren|siret|rna|nombre|nb|taux|pourcentage|pct|age|mois|jour|an|annee\w*|"
     r"exercice|chapitre|article|fonction|compte|imputation|ligne|nature|section|classe|rang|ordre|id|identifiant|ref|reference\w*|"
-    r"dossier|mandat|bordereau|engagement|delib\w*|duree|canton|version|lot|tranche|note|effectif\w*|adherents?|licencies?|membres?|"
+    r"dossier|beneficiaries|fonds propres|mandat|bordereau|engagement|delib\w*|duree|canton|"
+    r"version|lot|tranche|note|effectif\w*|adherents?|licencies?|membres?|"
     r"habitants?|population|pop|quantite|number|count|surface|superficie|altitude|distance|km|lat\w*|lon\w*|x|y|geo\w*|coord\w*|"
     r"urn|uid|adresse|address|zip|tel\w*|phone|fax|hors|budget\w*|cout\w*|depenses?|recettes?|tresorerie|ressources?|charges?|produits?)\b|%"
 )
@@ -412,8 +461,8 @@ def _years(known: np.ndarray) -> bool:
 
 
 def _postal(numbers: np.ndarray) -> bool:
-    """Whether numbers are postal codes: four or five figures, most of one department; one number alone, not round."""
-    if not ((numbers >= 1000) & (numbers < 100_000) & (numbers % 1 == 0)).all():
+    """Whether numbers are postal codes: five figures, most of one department; one number alone, not round."""
+    if not ((numbers >= 10_000) & (numbers < 100_000) & (numbers % 1 == 0)).all():
         return False
     if len(set(numbers.tolist())) == 1 and numbers[0] % 500 == 0:
         return False
@@ -424,6 +473,12 @@ def may_be_sums(values: pd.Series) -> bool:
     """Whether a column holds a number, whatever its size, that is no year and no code: beside sums, it is one too."""
     known = _known(values)
     return len(known) > 0 and not (_years(known) or _postal(known))
+
+
+def codes_or_sums(values: pd.Series) -> bool:
+    """Whether the numbers under a giver's name may be postal codes as well as sums: round ones, of one department."""
+    known = _known(values)
+    return len(set(known.tolist())) > 1 and _postal(known) and bool((known % 50 == 0).mean() > 0.5)
 
 
 _DAYS = (
@@ -462,8 +517,15 @@ def begins_summary(label: str) -> bool:
     return bool(re.match(rf"(?:soit |dont )?(?:{_SUMMARY.pattern}|par habitant\b)", bare(label)))
 
 
+_MANY = re.compile(
+    r"\W*(?:\d+ |les |autres )*(?:assoc|club|subv|[ée]cole|struct|organ|commune)", re.IGNORECASE
+)
+
+
 def of_many(label: str) -> bool:
     """Whether the words of a line name several bodies and none of them: « Clubs sportifs »."""
+    if not _MANY.match(label):
+        return False
     return bool(
         re.match(
             r"(?:\d+ )?(?:les |autres )?(?:associations|clubs|subventions|ecoles|structures|organismes|communes)\b",

@@ -38,18 +38,20 @@ class Grants(Amounts):
                 continue
             values = self._values(header)
             values = values[values.index.isin(granted)]  # a refusal without an amount counts nothing
-            if question := self._question(header, role, values):
+            if question := self._question(header, role, values, len(granted)):
                 self.missing.append(f"« {header} » {question}")
             elif role != "kind":
                 self._tell_other_lines(header, values)
 
-    def _question(self, header: str, role: str, values: pd.Series) -> str:
-        """What is asked of a column that says of its lines that they are no grants, or not one more; empty for another."""
+    def _question(self, header: str, role: str, values: pd.Series, lines: int) -> str:
+        """What is asked of a column that says of its `lines` that they are no grants, or not one more; empty for another."""
         said, form = words(header), "est-ce la forme de l'aide ?"
         means_kind = self.table.meanings[header].role == "kind"
         if role != "title" and (refused := doubts.not_granted(said, values)):
             listed = numbered_rows(values.index[values.isin(refused)])
             return f"dit « {' », « '.join(refused[:4])} » ({listed}) : faut-il compter ces lignes ?"
+        if codes := doubts.coded(said, values, lines):
+            return f"dit « {' », « '.join(codes[:5])} » : quelles lignes sont accordées ?"
         if spent := doubts.other_spending(said, values):
             return f"dit « {spent} » : est-ce une subvention ?"
         if versions := doubts.versions(said, values):

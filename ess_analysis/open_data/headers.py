@@ -71,14 +71,17 @@ def words(header: str) -> str:
 
 _MONEY = {"montant", "montants", "subvention", "subventions", "aide", "aides", "amount", "somme", "sommes", "credits",
           "financement", "financements", "versement", "versements", "mt", "pret", "prets", "garantie",
-          "garanties", "subside", "subsides", "cautionnement", "avance", "avances", "acompte", "acomptes", "dotation", "attribution", "attributions", "participation", "participations"}  # fmt: skip  # noqa: E501
+          "garanties", "subside", "subsides", "cautionnement", "avance", "avances", "acompte", "acomptes",
+          "dotation", "attribution", "attributions", "participation", "participations",
+          "contribution", "contributions"}  # fmt: skip
 _FILLER = {"de", "du", "des", "la", "le", "les", "l", "d", "a", "au", "aux", "en", "et", "eur", "euro", "euros", "total",
            "fonds", "concours",
            "totale", "totaux", "global", "globale", "annuel", "annuelle", "ttc", "association", "associations", "beneficiaire",
            "beneficiaires", "pour", "par", "exercice", "annee", "an", "n", "gbp", "usd", "chf", "keur", "meur", "organisme",
            "regionale", "departementale", "communale", "municipale", "metropolitaine", "intercommunale", "nationale", "ville",
            "titre", "commune", "departement", "region", "metropole", "conseil", "municipal", "cm", "cp", "tiers", "sur",
-           "numeraire", "publique", "public", "publiques", "publics", "detail", "of", "the", "grant", "grants", "award", "in",
+           "numeraire", "financiere", "financieres", "publique", "public", "publiques", "publics", "detail", "of", "the", "grant",
+           "grants", "award", "in",
            "funding", "funds", "value", "kchf", "kusd", "kcad", "kgbp", "md", "mds", "milliards",
            "francs", "suisses", "1", "2", "3", "4", "5", "subvention", "subventions", "direct",
            "directe", "directes", "detr", "dsil", "etat",
@@ -114,7 +117,8 @@ _NOT_FUNDING = (
      r"\b(par|per) (mois|an|annee|adherent|habitant|hab|eleve|licencie|membre|enfant|head|capita)\w*\b|"
      r"\b(adherent|habitant|licencie|eleve)$",
      "proportion"),
-    (r"\b(reste|restant|reliquat|solde|ecart|difference|cumul\w*|n 1|moyenne|plafond|minimum|maximum|evolution|rappel|precedent\w*)\b",
+    (r"\b(reste|restant|reliquat|solde|ecart|difference|pour memoire|cumul\w*|n 1|moyenne|plafond|minimum|maximum|"
+     r"evolution|rappel|precedent\w*)\b",
      "montant dérivé d'un autre"),
     (r"\b(nombre|nb|number|effectif\w*|population|pop\d*|lat\w*|long\w*|surface)\b", "dénombrement ou mesure"),
 )  # fmt: skip
@@ -196,7 +200,9 @@ def _amount(said: str) -> Meaning | None:
         words_only = not re.search(r"\b(montant|estimation|valorisation|valeur|amount)\b", said)
         return Meaning("" if words_only else "amount", kind="in_kind", year=year, why=IN_KIND_WORDS)
     kind = ""
-    if re.search(r"\b(prets?|loans?|avances? (remboursables?|recuperables?))\b", said):
+    if re.search(r"\bprets? de (materiels?|salles?|locaux)\b", said):
+        kind = "in_kind"
+    elif re.search(r"\b(prets?|loans?|avances? (remboursables?|recuperables?))\b", said):
         kind = "loan"
     elif re.search(r"\b(garanti\w*|caution\w*|guarantee\w*)\b", said):
         kind = "guarantee"
@@ -256,7 +262,8 @@ def _signed(said: str) -> Meaning | None:
 _GIVER = re.compile(  # kinds of givers that a column may be given to, with their own names: « Région Hauts-de-France »
     r"(?:(?:montants? |subventions? |aides? |participations? |financements? )?"
     r"(?:(?:accorde|attribue|vote|verse)e?s? )?(?:de |du |des |d )?)?"
-    r"(?:(?:la|le|l) )?(?:metropole|mel|region|departement|conseil (?:general|departemental|regional)|etat|communes?|villes?|epci|"
+    r"(?:(?:la|le|l) )?(?:metropole|mel|region|departement|dep(?:ar)?t|dpt|cd|canton|conseil (?:general|departemental|regional)|etat|"
+    r"communes?|villes?|epci|"
     r"agglomeration|europe|ue|fse|feder|leader|caf|msa|cpam|ars|dreets|direccte|ddets|drac|acse|anct|cget|anru|ademe|cdc|"
     r"caisse des depots|banque des territoires|bpi|bpifrance|fondations?|mecenat|france active|politique de la ville|bailleurs?|"
     r"autres?|prives?)(?: [a-z]+){0,4}(?: k?eur)?"
@@ -313,7 +320,7 @@ def _staged(said: str) -> Meaning | None:
 
 _NAMES = {"nom", "denomination", "designation"}  # of whom, another column may say better
 _WHO = (
-    "operateur|gestionnaire|etablissement|siae|candidat|partenaire|acteur|entite|collectif|cooperative|association|structure|"
+    "gestionnaire|etablissement|siae|candidat|partenaire|acteur|entite|collectif|cooperative|association|structure|"
     "etablissement association|structure association|association structure|entreprise ess|porteur|grantee|obnl|asbl"
 )
 _OTHERS = (

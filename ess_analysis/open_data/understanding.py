@@ -164,7 +164,8 @@ class _Reading(Grants):
                     self.ignored[header] = "ne dit pas l'étape (accordé, versé)"
                 elif (
                     role == "year"
-                    and not values.map(lambda value: french.year_of(str(value)) is not None).mean() > 0.9
+                    and not values.isin([one for one in pd.unique(values) if french.year_of(str(one))]).mean()
+                    > 0.9
                 ):
                     self.ignored[header] = "ne se lit pas comme une année"
                 else:
@@ -239,8 +240,10 @@ class _Reading(Grants):
             payment = re.fullmatch(
                 r"date (?:(?:de |du |d )?(?:versement|paiement|mandat|mandatement))", words(header)
             )
-            days = self._values(header).astype("str").map(french.year_of)
-            if payment and len(days) and days.notna().all() and (paid or not others):
+            if not payment or (others and not paid):
+                continue
+            days = set(self._values(header).astype("str"))
+            if days and all(map(french.year_of, days)):
                 why = Meaning(why="la date du versement est lue")
                 dated = {one: why for one in others if one != header and meant[one].role == "date"}
                 self.table = replace(

@@ -11,12 +11,14 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from ess_analysis.reports import quick_start  # noqa: F401 - before papermill
@@ -55,16 +57,47 @@ def outcomes(
     logging.getLogger("papermill").setLevel(logging.ERROR)
     pool = ThreadPoolExecutor(jobs)
     waiting = [pool.submit(one, task) for task in tasks]
+    ended: SimpleQueue[Future[Outcome]] = SimpleQueue()
+    for future in waiting:
+        future.add_done_callback(ended.put)
     try:
-        for done in as_completed(waiting):
-            yield done.result()
+        with _remembered() as typed:
+            for _ in waiting:
+                yield _next(ended, typed).result()
     except BaseException:
-        for left in waiting:
-            left.cancel()
+        for future in waiting:
+            future.cancel()
         forks.stop()
         raise
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _next(ended: SimpleQueue[Future[Outcome]], typed: threading.Event) -> Future[Outcome]:
+    """The next report that ends; KeyboardInterrupt once Ctrl-C was typed."""
+    while not typed.is_set():
+        with suppress(Empty):
+            return ended.get(timeout=1)
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def _remembered() -> Iterator[threading.Event]:
+    """Set by Ctrl-C, which raises KeyboardInterrupt all the same: one that a callback swallowed is not lost."""
+    typed, before = threading.Event(), signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield typed
+        return
+
+    def heard(number: int, frame: Any) -> None:
+        typed.set()
+        before(number, frame)
+
+    signal.signal(signal.SIGINT, heard)
+    try:
+        yield typed
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def run(task: Task) -> Outcome:
