@@ -654,3 +654,14 @@ def test_a_loan_of_equipment_is_in_kind(tmp_path: Path) -> None:
     assert (
         total(written(tmp_path, f"Association;Subvention 2022;Prêt de matériel\n{lines}"), "in_kind") == WHOLE
     )
+
+
+def test_a_body_that_grants_has_other_names_and_a_file_without_one_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = "".join(f"Ixelles;{name};10/03/2022;{euros}\n" for name, euros in LINES)
+    head = "Pouvoir dispensateur;Bénéficiaire;Date de la commission permanente;Montant octroyé"
+    funding = ess.read(written(tmp_path, f"{head}\n{lines}")).funding
+    assert set(funding["funder"]) == {"Ixelles"} and set(funding["year"]) == {2022}
+    main(["read", str(written(tmp_path, f"Association;Montant voté\n{TWO}")), "--summary"])
+    assert "Financeur : aucune colonne ne le dit" in capsys.readouterr().out

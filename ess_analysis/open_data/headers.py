@@ -326,7 +326,7 @@ _WHO = (
 _OTHERS = (
     ("recipient_id", r"\battrib(utaire)? (id|siret)$|\b(identification|identifiant|id|siret)\b.*\battributaires?\b"),
     ("funder_id", r"^funding org\w*( \d+)? (identifier|id)$|^(coll(ectivite)?|autorite administrative) (siret|id)$"),
-    ("funder", r"^(grantor|mecene|bailleur de fonds)s?$"),
+    ("funder", r"^(grantor|mecene|bailleur de fonds|pouvoir (dispensateur|subsidiant)|autorite subsidiante)s?$"),
     ("funder", r"^funding org\w* name$|^coll(ectivite)? nom$|^autorite administrative( nom)?$|"
                r"^(financeur|collectivite|nom collectivite|administration|payeur|((service|organisme|collectivite) )?attribuant)$"),
     ("recipient_id", r"^recipient org\w* (identifier|id)$|\b(siret|siren)\b"),
@@ -349,7 +349,7 @@ _OTHERS = (
     ("date", r"^(date|acte date|(date|year) of (award|grant|payment|decision))$|\b(award|approval|decision|payment) date$|"
              r"^date (grant )?(awarded|approved|agreed|paid)$|"
              r"^(date (de |d )?(attribution|decision|vote|deliberation|la decision|convention|versement|paiement|mandatement|octroi|"
-             r"signature)\w*)$"),
+             r"signature)\w*)$|^date (de |du |d )?(la |l )?(commission permanente|cp|conseil municipal|cm|resolution|seance)$"),
     ("currency", r"^(currency|devise|monnaie)$"),
     ("stage", r"^etape$"),
     ("kind", r"^forme$|^(forme|type)( de| d)?( l| la)? (aide|subvention)$"),
