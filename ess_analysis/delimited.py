@@ -292,9 +292,9 @@ def _rows(text: str, name: str, delimiter: str) -> tuple[pd.DataFrame, list[Note
 
 
 def _cut_short(text: str, rows: list[list[str]], width: int) -> bool:
-    """Whether the last line has no end and holds fewer values than all the others: the file was cut there."""
+    """Whether the last line has no end and holds fewer values than all the others, if not one alone, as footers do."""
     whole = all(len(row) == width for row in rows[:-1])
-    return not text.endswith(("\n", "\r")) and len(rows) > 2 and whole and 0 < len(rows[-1]) < width
+    return not text.endswith(("\n", "\r")) and len(rows) > 2 and whole and 1 < len(rows[-1]) < width
 
 
 def _cut(text: str, name: str, delimiter: str, quoting: int) -> Iterator[list[str]]:

@@ -605,6 +605,12 @@ def test_a_file_cut_in_its_last_line_says_so(tmp_path: Path) -> None:
     assert found.loc[found["code"].eq("READ-TRUNCATED"), "severity"].tolist() == ["blocking"]
 
 
+def test_a_footer_without_an_end_is_not_a_line_cut_short(tmp_path: Path) -> None:
+    text = "Association;Objet;Siège;Montant;Note\nAnis;Bal;Lille;1500;x\nJudo;Tournoi;Loos;800;y\nExtraction du 06/04/2016"
+    found = ess.read(written(tmp_path, text)).findings
+    assert "READ-TRUNCATED" not in set(found["code"]) and "READ-NOT-DATA" in set(found["code"])
+
+
 @pytest.mark.parametrize("header", ["Année de création", "Année d'agrément", "Année de fin"])
 def test_the_year_of_a_body_is_not_that_of_its_grant(header: str, tmp_path: Path) -> None:
     lines = "".join(f"{name};2001;{euros}\n" for name, euros in LINES)
