@@ -285,13 +285,13 @@ _BESIDE = set(  # words that may stand beside an amount without changing what it
     "ttc net euro euros verse versee verses versees accorde accordee accordes accordees attribue attribuee attribues "
     "attribuees vote votee votes votees somme saison saisons numeraire exercice".split()
 )
-_UNDONE = re.compile(
+# « 10 000 € (refusé) »
+_NOT_GIVEN = re.compile(
     r"\([^()]*\b(?:refus|annul|rejet|ajourn|retir|en attente|rembours|prets?\b|avances?\b|en nature)"
 )
 _EACH_YEAR = re.compile(r"(?:/ ?|\bpar )(?:ans?|annees?)\b")
-_SWISS = re.compile(
-    r"([-\u2212]?\d{1,3}(?:['’]\d{3})+(?:\.\d\d)?|\d+(?=\.[-–—]))(?:\.[-–—]{1,2})?"
-)  # « 12'500.00 », « 12500.- »
+# « 12'500.00 », « 12'500.- », « 12500.– »
+_SWISS = re.compile(r"([-\u2212]?\d{1,3}(?:['’]\d{3})+(?:\.\d\d)?|\d+(?=\.[-–—]))(?:\.[-–—]{1,2})?")
 _MARKED = re.compile(rf"[A-JLN-Z][{_SPACES}]+(\d[\d.{_SPACES}]*,\d\d)")  # a letter apart: « N   82 584,28 »
 
 
@@ -332,11 +332,16 @@ def amounts(text: str, decimal: str = "") -> list[Amount]:
     return found
 
 
+def is_swiss(text: str) -> bool:
+    """Whether an amount is written as the Swiss write theirs: « 12'500.00 », « 12500.- »."""
+    return bool(_SWISS.fullmatch(text.strip()))
+
+
 def cell_amounts(text: str, decimal: str = "") -> list[Amount]:
     """The amounts of a cell in a column of amounts, where a number alone needs no unit.
 
-    « 12'500.– » is Swiss; « (1 234,50) » is an accountant's −1 234,50. Several amounts are read only if each has a year of its own:
-    « 12 000 € dont 3 000 € » says one amount or two, and gives none.
+    « 12'500.– » is Swiss; « (1 234,50) » is an accountant's −1 234,50. Several amounts are read only if each has
+    a year of its own: « 12 000 € dont 3 000 € » says one amount or two, and gives none.
     """
     if swiss := _SWISS.fullmatch(text):
         text = re.sub("['’]", "", swiss[1])
@@ -352,13 +357,12 @@ def cell_amounts(text: str, decimal: str = "") -> list[Amount]:
     rest = text
     for amount in found:
         rest = rest.replace(amount.text, " ", 1)
-    if _UNDONE.search(strip_accents(rest).lower()):
+    if _NOT_GIVEN.search(strip_accents(rest).lower()):
         return []
     aside = strip_accents(_ASIDE.sub(" ", rest)).lower()
     bare = re.findall(r"[^\W_]+", aside)
-    if set(bare) - _BESIDE or _EACH_YEAR.search(
-        aside
-    ):  # « 12 € 50 », « 2 x 500 € », « dont 300 € », « 500 €/an »
+    # « 12 € 50 », « 2 x 500 € », « dont 300 € », « plafonné à 500 € », « 500 €/an »
+    if set(bare) - _BESIDE or _EACH_YEAR.search(aside):
         return []
     years = {amount.year for amount in found}
     return found if len(found) < 2 or (None not in years and len(years) == len(found)) else []

@@ -194,7 +194,8 @@ def _of_archive(path: Path, content: bytes, encoding: str, delimiter: str) -> It
                 yield replace(grid, member=member.filename)
 
 
-_SPOILT = (zipfile.BadZipFile, zlib.error, NotImplementedError, OSError, EOFError)
+# A RuntimeError is zipfile's own, for a compression that it does not know.
+_SPOILT = (zipfile.BadZipFile, zlib.error, RuntimeError, OSError, EOFError)
 
 
 def _opened(name: str, content: bytes) -> zipfile.ZipFile:

@@ -190,7 +190,8 @@ ASKED = {
     ),
     "so much a year": ("Association;Montant\nAnis;15 000 € par an\nJudo;8 000 €/an\n", "ne se lisent pas"),
     "two decimal signs": ("Association;Montant\nAnis;1 500,00\nJudo;2500.5\nZoé;1,500\n", "le signe décimal"),
-    "the Swiss way, and no currency": ("Association;Montant\nAnis;12'500\nJudo;1'000.50\n", "en Suisse"),
+    "the Swiss way, and no currency": ("Association;Montant\nAnis;12'500\nJudo;1'000.50\n", "à la manière suisse"),
+    "the Swiss way, without thousands": ("Association;Montant\nAnis;500.-\nJudo;250.-\n", "à la manière suisse"),
     "two currencies in two headers": (
         "Association;Subvention 2000 (francs);Subvention 2002 (€)\n" + "".join(f"{n};{e};{e}\n" for n, e in LINES), "EUR, FRF",
     ),

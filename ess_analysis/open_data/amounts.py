@@ -90,9 +90,8 @@ class Amounts(Lines):
                     )
                 part = Meaning(why=f"détail de « {header} »")
                 read: dict[str, Meaning] = dict.fromkeys(map(str, parts), part)
-                if all(
-                    meanings[one].funder for one in read
-                ):  # each giver has its own: the total proves that they are sums
+                # a column for each giver: the total proves that they are sums
+                if all(meanings[one].funder for one in read):
                     whole = meanings[header]
                     currency = whole.currency or next(iter(currencies.named([header])), "")
                     for one in read:
@@ -403,9 +402,8 @@ class Amounts(Lines):
             found |= {
                 {"€": "EUR", "EURO": "EUR", "EUROS": "EUR", "£": "GBP"}.get(code, code) for code in codes
             }
-        found |= (
-            {"EUR"} if any(re.search(r"€|\beuros?\b", header, re.IGNORECASE) for header in amounts) else set()
-        )
+        if any(re.search(r"€|\beuros?\b", header, re.IGNORECASE) for header in amounts):
+            found.add("EUR")
         for header, said in self.table.meanings.items():
             if not said.role and (own := currencies.said_alone(pd.unique(self._values(header))[:20])):
                 found |= own
@@ -418,9 +416,11 @@ class Amounts(Lines):
             found |= {
                 code for code, sign in signs.items() if texts.str.contains(sign, regex=True, case=False).any()
             }
-            swiss = texts[texts.str.fullmatch(r"-?\d{1,3}(?:['’]\d{3})+(?:\.\d\d)?")]
+            swiss = texts[texts.map(french.is_swiss)]
             if len(swiss) and not found:
-                self.missing.append(f"la monnaie : « {swiss.iloc[0]} » s'écrit ainsi en Suisse, en francs ?")
+                self.missing.append(
+                    f"la monnaie : « {swiss.iloc[0]} » s'écrit à la manière suisse ; est-ce en francs suisses ?"
+                )
             signed = texts[texts.str.contains("$", regex=False)]
             dollar = dollar or currencies.bare_dollar([header, *signed.head(1)])
         dollar = dollar if found else dollar or currencies.bare_dollar(self._titles())
@@ -457,6 +457,14 @@ class Amounts(Lines):
         at = [self.table.columns[header] for header in self.table.role("amount")]
         return [one for column in at for one in formats.get(column, ())]
 
+    def _refuse_yearly(self, amounts: list[ColumnRead]) -> None:
+        """A yearly amount beside the number of its years."""
+        duration = r"\bduree\b|\bn(?:om)?br?e? d? ?annees\b"
+        lasting = next((one for one in self.table.columns if re.search(duration, words(one))), None)
+        yearly = next((one.header for one in amounts if re.search(r"\bannuel\w*\b", words(one.header))), None)
+        if lasting and yearly:
+            self.missing.append(f"« {yearly} » et « {lasting} » : le montant d'une année, ou de toutes ?")
+
     def _refuse_units(self, amounts: list[ColumnRead]) -> None:
         """Thousands, millions or cents said anywhere but in the header of the amount."""
         if any(column.unit != 1 for column in amounts):
@@ -474,19 +482,8 @@ class Amounts(Lines):
             [*self._titles(), *skipped, *elsewhere, self.table.grid.sheet, self.path.stem]
         )
         found = found or currencies.shown_unit(self._formats())
-        lasting = next(
-            (
-                one
-                for one in self.table.columns
-                if re.search(r"\bduree\b|\bn(?:om)?br?e? d? ?annees\b", words(one))
-            ),
-            None,
-        )
-        yearly = next((one.header for one in amounts if re.search(r"\bannuel\w*\b", words(one.header))), None)
-        if lasting and yearly:
-            self.missing.append(f"« {yearly} » et « {lasting} » : le montant d'une année, ou de toutes ?")
         if percent := next((one for one in self._formats() if "%" in one), None):
-            self.missing.append(f"l'unité des montants : le format « {percent} » en montre en pourcentage")
+            self.missing.append(f"l'unité des montants : le format « {percent} » affiche des pourcentages")
         amounts_at = {self.table.columns[column.header] for column in amounts}
         for header, at in self.table.columns.items():
             if not found and at not in amounts_at:

@@ -124,7 +124,7 @@ def the_table(path: Path, grids: list[Grid], sheet: str | None) -> tuple[Table, 
     if not kept:
         raise DataError(
             f"Aucune table de financements reconnue : {path.name}.",
-            seen=_first_words(grids),
+            seen=_instead_of_a_header(grids),
             todo="écrivez sa fiche source : « ess read FICHIER --draft » en prépare une.",
         )
     if sheet is None:
@@ -179,7 +179,7 @@ def _numbers_without_a_name(grids: list[Grid]) -> list[str]:
     return []
 
 
-def _first_words(grids: list[Grid]) -> list[str]:
+def _instead_of_a_header(grids: list[Grid]) -> list[str]:
     """What each sheet has instead of a header: one of an amount alone, or the words of its first filled line."""
     said = []
     for grid in grids:

@@ -120,12 +120,12 @@ def said_alone(values: Iterable[object]) -> set[str]:
 
 def bare_dollar(texts: Iterable[str]) -> str | None:
     """The first text that says dollars, and not of which country."""
-    named = f"{CURRENCIES['USD']}|{CURRENCIES['CAD']}"
+    of_a_country = f"{CURRENCIES['USD']}|{CURRENCIES['CAD']}"
     return next(
         (
             text.strip()[:60]
             for text in texts
-            if re.search(_DOLLARS, re.sub(named, " ", text, flags=re.IGNORECASE))
+            if re.search(_DOLLARS, re.sub(of_a_country, " ", text, flags=re.IGNORECASE))
         ),
         None,
     )

@@ -107,7 +107,8 @@ def stages_told(values: pd.Series) -> str | None:
     """The words of a column that tells lines by their stage, budget or account: « BP », « CA 2013 », « payé »."""
     said = _categories(values)
     stage = (
-        r"(?:demandee?s?|sollicitee?s?|accords?|accordee?s?|attribuee?s?|octroyee?s?|ae|cp|engagee?s?|engagements?|mandats?|mandatements?|liquidations?|demandes?|attributions?|notifications?|paiements?|versements?|"
+        r"(?:demandee?s?|sollicitee?s?|accords?|accordee?s?|attribuee?s?|octroyee?s?|ae|cp|"
+        r"engagee?s?|engagements?|mandats?|mandatements?|liquidations?|demandes?|attributions?|notifications?|paiements?|versements?|"
         r"autorisations? d engagement|credits? de paiement|bp|bs|ca|dm ?\d?|"
         r"budget primitif|compte administratif|voter?|votee?s?|payee?s?|versee?s?|realisee?s?|prevue?s?|"
         r"proposee?s?|mandatee?s?|liquidee?s?)(?: (?:19|20)\d\d)?"
@@ -286,27 +287,7 @@ def nobodys_grant(values: pd.Series) -> str | None:
     )
 
 
-_CODES = {
-    "a",
-    "r",
-    "aj",
-    "acc",
-    "ref",
-    "ajo",
-    "rej",
-    "att",
-    "v",
-    "n",
-    "o",
-    "f",
-    "d",
-    "e",
-    "p",
-    "0",
-    "1",
-    "2",
-    "3",
-}
+_CODES = set("a r aj acc ref ajo rej att v n o f d e p 0 1 2 3".split())
 
 
 def coded(header: str, values: pd.Series, lines: int) -> list[str]:

@@ -161,7 +161,7 @@ def _written(path: Path, tables: list[Understood]) -> str:
         doubt = "# " if sheet.currency == "EUR" or any("monnaie" in one for one in missing) else ""
         lines.append(doubt + _pair("currency", sheet.currency))
     if missing and not sheet.decimal:
-        lines.append("# thousands = \"'\"               # un signe entre les milliers : 12'500.00")
+        lines.append('# thousands = "."               # un signe entre les milliers : 12.500')
     if not sheet.decimal and any("décimal" in one for one in missing):
         lines.append('# decimal = ","                 # « , » ou « . » : ce que veut dire « 1.234 »')
     for name, understood in zip(table_ids(tables), tables, strict=True):

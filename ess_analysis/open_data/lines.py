@@ -366,9 +366,8 @@ class Lines:
         named = [row for row in filled.index[filled.le(usual / 2)] if doubts.is_summary(self._words_of(row))]
         if usual < 2:  # a list of names and amounts: only words and place tell
             named = [row for row in filled.index if doubts.begins_summary(self._words_of(row))]
-            under = last is not None and bool(
-                (filled.index < last).any()
-            )  # a total that comes first ends nothing
+            first = filled.index[:1]  # a total that comes first ends nothing
+            under = last is not None and bool((first < last).any())
             after = [row for row in filled.index if under and last is not None and row > last]
             after = after if len(after) < max(4, len(filled) / 10) else []
         for row in list(dict.fromkeys([*after, *named, *doubts.thin_tail(filled)]))[:3]:

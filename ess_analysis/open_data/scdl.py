@@ -137,9 +137,8 @@ def shared(
     key = decision + "\x1f" + cells[by_field["montant"]].astype("str")
     size = key.map(key.value_counts())
     several = key[size > 1]
-    split = (
-        share[part].groupby(decision).transform("sum").between(0.995, 1.005)
-    )  # each line has its own part of the grant
+    # the parts of a decision make a whole: each line has its own amount
+    split = share[part].groupby(decision).transform("sum").between(0.995, 1.005)
     alone = int((~split & size.eq(1)).sum())
     if len(several):
         each = amounts.reindex(several.index)

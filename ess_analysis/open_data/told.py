@@ -60,7 +60,7 @@ def _facts(said: Mapping[str, Any], sheet: SourceSheet) -> Iterator[str]:
             yield f"Par {what} : {' ; '.join(parts)}."
     yield f"Colonnes lues : {' ; '.join(map(_column, table.columns))}."
     if not table.funder and not any(column.role == "funder" or column.funder for column in table.columns):
-        yield "Financeur : aucune colonne ne le dit ; une fiche source le peut (funder)."
+        yield "Financeur : aucune colonne ne le dit ; indiquez-le dans une fiche source (funder)."
     if table.ignored:
         yield f"Colonnes laissées : {' ; '.join(f'« {header} » ({why})' for header, why in table.ignored.items())}."
     for finding in sorted(said["findings"], key=_order):

@@ -70,6 +70,7 @@ class _Reading(Grants):
         amounts = self._amount_columns()
         columns = [*self._fact_columns(), *amounts]
         self._refuse_units(amounts)
+        self._refuse_yearly(amounts)
         self._refuse_other_lines(columns)
         self._refuse_named_otherwise(amounts)
         self._refuse_repeated(columns)
