@@ -173,9 +173,10 @@ class Amounts(Lines):
                 self.ignored[header] = UNSURE
                 if any(one.startswith(("la monnaie", "le signe décimal")) for one in self.missing):
                     continue  # which is why they are not read
-                seen, share = self._values(header)[lost].iloc[0], french.percent(lost.mean())
+                cells, share = self._values(header)[lost], french.percent(lost.mean())
                 self.missing.append(
-                    f"« {header} » : {share} des cellules ne se lisent pas comme des montants, telle « {str(seen)[:40]} »"
+                    f"« {header} » : {share} des cellules ne se lisent pas comme des montants, "
+                    f"telle « {str(cells.iloc[0])[:40]} » (ligne {cells.index[0] + 1})"
                 )
         if read and unsure:
             kept = self._without_sums([*read, *unsure], ask=False)
