@@ -60,8 +60,7 @@ _OTHERWISE = re.compile(
     r"(?:refus|rejet|annul|ajourn)\w*|non (?:retenu|attribu|accord|eligible|favorable|vot)\w*|defavorables?|irrecevables?|"
     r"en attente|en instance|en cours d instruction|a l etude|liste complementaire|deposee?s?|simulations?|hypotheses?|"
     r"ne pas compter|cumule?s?|demandes?(?: (?:19|20)\d\d)?$|(?:subventions?|aides?|montants?|financements?) (?:sollicit|demand)\w*|"
-    r"(?:subventions?|aides?) percues?|demandes?(?: de subventions?)? (?:recues?|refusees?|rejetees?|non retenues?)|"
-    r"pour memoire|(?:subventions?|aides?|dossiers?) (?:recues?|refusee?s?|rejetee?s?|annulee?s?|non retenu\w*))\b"
+    r"(?:subventions?|aides?) percues?|(?:demandes?(?: de subventions?)?|subventions?|aides?|dossiers?) recues?|pour memoire)\b"
 )
 _OTHER_LINE = re.compile(
     r"\b(prets? d honneur|pret a taux|avances? (?:remboursable|recuperable)s?|garanties? d emprunts?|"

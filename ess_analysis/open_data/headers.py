@@ -170,6 +170,11 @@ def _scdl(said: str) -> Meaning | None:
     return replace(_SCDL_MEANINGS[field], field=field) if field else None
 
 
+def _stages(said: str) -> list[str]:
+    """The stages that bare words say."""
+    return [stage for stage, pattern in _STAGES.items() if re.search(pattern, said)]
+
+
 def _amount(said: str) -> Meaning | None:
     """The amount that a header announces, or the reason why it is none; None when it speaks of no money."""
     said = re.sub(_APART, " ", said).strip()
@@ -206,7 +211,7 @@ def _amount(said: str) -> Meaning | None:
         kind = "loan"
     elif re.search(r"\b(garanti\w*|caution\w*|guarantee\w*)\b", said):
         kind = "guarantee"
-    stages = [stage for stage, pattern in _STAGES.items() if re.search(pattern, said)]
+    stages = _stages(said)
     if "awarded" in stages and "bp" in tokens:
         stages.remove("planned")  # voted in the budget of that year
     sections = " ".join(sorted(set(re.findall(_SECTIONS, said))))
@@ -245,18 +250,18 @@ def _currency(tokens: set[str]) -> str:
 def _signed(said: str) -> Meaning | None:
     """An amount that may be, where all that speaks of money in a header is a currency: « Value £ », « Total (€) »."""
     currency = _currency(set(said.split()))
-    dated, stages = re.findall(r"\b(?:19|20)\d\d\b", said), sorted(stages_of(said))
-    rest = re.sub(r"\b(?:19|20)\d\d\b", " ", said) if re.search(_SECTIONS, said) else said
-    spoken = (
-        len(rest.split()) < (4 if rest == said else 6) and not re.search(r"\d", rest) and not _other(said)
-    )
+    # « Fonctionnement (€) voté en 2022 »
+    dated = re.findall(r"\b(?:19|20)\d\d\b", said) if re.search(_SECTIONS, said) else []
+    rest = said.replace(dated[0], " ") if dated else said
+    spoken = len(rest.split()) < (6 if dated else 4) and not re.search(r"\d", rest) and not _other(said)
     spoken = spoken and not any(re.search(pattern, said) for pattern, _ in _NOT_FUNDING)
-    if not currency or not spoken or len(dated) > 1:
+    if not currency or not spoken:
         return None
-    if rest == said:
-        return Meaning("amount", currency=currency, sure=False)
-    stage = stages[0] if len(stages) == 1 else ""  # « Fonctionnement (€) voté en 2022 »
-    return Meaning("amount", stage=stage, year=int(dated[0]), currency=currency, sure=False)
+    stages = _stages(said) if dated else []
+    stage = stages[0] if len(stages) == 1 else ""
+    return Meaning(
+        "amount", stage=stage, year=int(dated[0]) if dated else None, currency=currency, sure=False
+    )
 
 
 _GIVER = re.compile(  # kinds of givers that a column may be given to, with their own names: « Région Hauts-de-France »
@@ -277,7 +282,7 @@ def giver_or_year(header: str) -> Meaning | None:
     unit = 1000.0 if "keur" in said.split() else 1.0
     if alone := _OF_A_YEAR.fullmatch(said):
         return Meaning("amount", year=int(alone[1]), unit=unit)
-    stages = [stage for stage, pattern in _STAGES.items() if re.search(pattern, said)]
+    stages = _stages(said)
     stage = stages[0] if len(stages) == 1 else ""
     dated = re.search(r" ((?:19|20)\d\d)(?: k?eur)?$", said)  # « Région 2021 »
     if not _GIVER.fullmatch(said.removesuffix(dated[0]) if dated else said):
@@ -298,8 +303,7 @@ def _says_stage(word: str) -> bool:
 def stages_of(text: str) -> set[str]:
     """The stages that the words of a title say: « Versé 2022 », « BP »."""
     said = words(text)
-    found = {stage for stage, pattern in _STAGES.items() if re.search(pattern, said)}
-    return found | ({"paid"} if re.search(_ACCOUNTS, said) else set())
+    return {*_stages(said), *(["paid"] if re.search(_ACCOUNTS, said) else [])}
 
 
 _STAGED_FILLER = set("total totaux des de du en eur euros numeraire valeur annee exercice".split())
@@ -308,7 +312,7 @@ _STAGED_FILLER = set("total totaux des de du en eur euros numeraire valeur annee
 def _staged(said: str) -> Meaning | None:
     """An amount that may be, where a header is nothing but a stage: « Mandaté », « CA 2011 », « total des mandats émis »."""
     years = set(re.findall(r"\b(?:19|20)\d\d\b", said))
-    stages = [stage for stage, pattern in _STAGES.items() if re.search(pattern, said)]
+    stages = _stages(said)
     stages += ["paid"] if re.search(_ACCOUNTS, said) else []
     rest = said
     for pattern in (*_STAGES.values(), _ACCOUNTS, r"\b(?:19|20)\d\d\b"):
